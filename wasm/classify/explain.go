@@ -1,0 +1,93 @@
+package classify
+
+import (
+	"slices"
+	"unicode/utf8"
+)
+
+const (
+	defaultFeatures = 24
+	maxSpans        = 16 // per feature
+)
+
+// explain fills r.Explanations for the top o.Explain labels.
+func (m *Model) explain(r *Result, note string, o Options) {
+	features := o.Features
+	if features == 0 {
+		features = defaultFeatures
+	}
+	for _, label := range r.Labels[:min(o.Explain, len(r.Labels))] {
+		r.Explanations = append(r.Explanations, m.explainLabel(label, features))
+	}
+	if o.Offsets == "utf16" && len(m.vector.Normalized.Bytes) > 0 {
+		toUTF16(r.Explanations, note)
+	}
+}
+
+func (m *Model) explainLabel(label Label, features int) Explanation {
+	l := label.Index
+	contributions := make([]float64, len(m.vector.Columns))
+	for k := range contributions {
+		contributions[k] = m.contribution(k, l)
+	}
+	order := byMagnitude(contributions)
+	e := Explanation{Index: l, Name: label.Name, Logit: label.Logit, Bias: float64(m.bias[l]), Features: []Feature{}}
+	for _, k := range order[min(features, len(order)):] {
+		e.Rest += contributions[k]
+	}
+	for _, k := range order[:min(features, len(order))] {
+		if contributions[k] == 0 {
+			break
+		}
+		column := m.vector.Columns[k]
+		e.Features = append(e.Features, Feature{
+			Contribution: contributions[k],
+			Analyzer:     m.vectorizer.Analyzer(column),
+			Count:        int(m.vector.Counts[k]),
+			Spans:        [][2]int{},
+		})
+		m.listed[column] = int32(len(e.Features))
+	}
+	m.locate(e.Features)
+	for _, k := range order[:len(e.Features)] {
+		m.listed[m.vector.Columns[k]] = 0
+	}
+	return e
+}
+
+// locate fills the spans of the features that m.listed names.
+func (m *Model) locate(features []Feature) {
+	for _, h := range m.vector.Hits {
+		i := m.listed[h.Column]
+		if i == 0 || h.Start == h.End || len(features[i-1].Spans) == maxSpans {
+			continue
+		}
+		start, end := m.vector.Normalized.Span(int(h.Start), int(h.End))
+		features[i-1].Spans = append(features[i-1].Spans, [2]int{start, end})
+	}
+}
+
+// toUTF16 turns byte offsets of spans into UTF-16 code units, in one walk over the note.
+func toUTF16(explanations []Explanation, note string) {
+	var offsets []*int
+	for _, e := range explanations {
+		for _, f := range e.Features {
+			for i := range f.Spans {
+				offsets = append(offsets, &f.Spans[i][0], &f.Spans[i][1])
+			}
+		}
+	}
+	slices.SortFunc(offsets, func(a, b *int) int { return *a - *b })
+	at, units := 0, 0
+	for _, offset := range offsets {
+		for at < *offset {
+			r, size := utf8.DecodeRuneInString(note[at:])
+			at += size
+			units++
+			if r > 0xffff {
+				units++
+			}
+		}
+		*offset = units
+	}
+}

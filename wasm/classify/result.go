@@ -1,0 +1,55 @@
+package classify
+
+// Options choose what a classification reports. The zero value lists every label
+// and explains none.
+type Options struct {
+	Explain  int    `json:"explain,omitempty"`  // explain the top labels, this many
+	Features int    `json:"features,omitempty"` // n-grams listed for each of them; 0 means 24
+	Offsets  string `json:"offsets,omitempty"`  // unit of spans: "utf8" (default) or "utf16"
+}
+
+// Result is the answer for one note.
+type Result struct {
+	Model        string        `json:"model"`
+	Task         string        `json:"task"`
+	Sure         bool          `json:"sure"`             // at least one label clears its threshold
+	Reason       string        `json:"reason,omitempty"` // why not sure: NoKnownTerms or BelowThresholds
+	Terms        int           `json:"terms"`            // distinct n-grams of the note that the model knows
+	Labels       []Label       `json:"labels"`           // every label, most probable first
+	Explanations []Explanation `json:"explanations,omitempty"`
+}
+
+// Reasons for not being sure.
+const (
+	NoKnownTerms    = "no-known-terms"
+	BelowThresholds = "below-thresholds"
+)
+
+// Label is one label's standing.
+type Label struct {
+	Index       int     `json:"index"` // position in the manifest's labels
+	Name        string  `json:"name"`
+	Logit       float64 `json:"logit"`
+	Probability float64 `json:"probability"`
+	Threshold   float64 `json:"threshold"`
+	Clears      bool    `json:"clears"` // Probability >= Threshold and the note holds known terms
+}
+
+// Explanation takes a label's logit apart: Logit = Bias + the sum of the listed
+// contributions + Rest. Contributions are exact, listed by falling magnitude.
+type Explanation struct {
+	Index    int       `json:"index"`
+	Name     string    `json:"name"`
+	Logit    float64   `json:"logit"`
+	Bias     float64   `json:"bias"`
+	Rest     float64   `json:"rest"`
+	Features []Feature `json:"features"`
+}
+
+// Feature is one n-gram's contribution and where it stands in the original note.
+type Feature struct {
+	Contribution float64  `json:"contribution"`
+	Analyzer     string   `json:"analyzer"` // "word" or "char_wb"
+	Count        int      `json:"count"`    // occurrences in the note
+	Spans        [][2]int `json:"spans"`    // [start, end) of the first occurrences, in Options.Offsets units
+}

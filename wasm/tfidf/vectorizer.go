@@ -1,0 +1,191 @@
+package tfidf
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"bedside/wasm/text"
+	"bedside/weights"
+)
+
+// MaxHits bounds how many occurrences of known n-grams a Vector remembers for
+// explanations; later ones still count.
+const MaxHits = 1 << 18
+
+// Vectorizer turns text into the TF-IDF vector of a bundle's blocks. It holds scratch
+// memory: one goroutine at a time.
+type Vectorizer struct {
+	normalizer text.Normalizer
+	blocks     []block
+	counts     []int32 // per column, zero between calls
+}
+
+type block struct {
+	weights.Block
+	analyzer *Analyzer
+	first    int // column of the block's first term
+	table    table
+	idf      []float32
+}
+
+// Vector is a sparse vector with what is needed to explain it. Reuse it: its memory
+// is kept.
+type Vector struct {
+	Normalized text.Normalized
+	Columns    []int32   // distinct, in order of first occurrence, block by block
+	Values     []float64 // tf-idf of each column
+	Counts     []int32   // occurrences of each column
+	Hits       []Hit     // occurrences in order, the first MaxHits
+}
+
+// Hit is an occurrence of a known n-gram: its column, and its place in the normalized text.
+type Hit struct {
+	Column, Start, End int32
+}
+
+// New builds a vectorizer from a bundle's tensors.
+func New(m *weights.Manifest, tensors weights.Tensors) (*Vectorizer, error) {
+	v := &Vectorizer{normalizer: text.Normalizer{
+		Lowercase:    m.Text.Lowercase,
+		StripAccents: m.Text.StripAccents == "unicode",
+	}}
+	columns := 0
+	for i, b := range m.TFIDF.Blocks {
+		t, err := newTable(tensors.Uint64(weights.KeysTensor(i)))
+		if err != nil {
+			return nil, fmt.Errorf("tensor %s: %w", weights.KeysTensor(i), err)
+		}
+		v.blocks = append(v.blocks, block{b, NewAnalyzer(b, i), columns, t, tensors.Float32(weights.IDFTensor(i))})
+		columns += b.Terms
+	}
+	v.counts = make([]int32, columns)
+	return v, nil
+}
+
+// Columns is the length of the vectors.
+func (v *Vectorizer) Columns() int { return len(v.counts) }
+
+// Transform fills out from a note.
+func (v *Vectorizer) Transform(out *Vector, note string) {
+	v.normalizer.Normalize(&out.Normalized, note)
+	out.Columns, out.Values, out.Counts, out.Hits = out.Columns[:0], out.Values[:0], out.Counts[:0], out.Hits[:0]
+	for i := range v.blocks {
+		v.blocks[i].count(out, v.counts)
+	}
+}
+
+// Analyzer answers which analyzer a column belongs to.
+func (v *Vectorizer) Analyzer(column int32) string {
+	i := len(v.blocks) - 1
+	for v.blocks[i].first > int(column) {
+		i--
+	}
+	return v.blocks[i].Block.Analyzer
+}
+
+// count appends the block's columns to out.
+func (b *block) count(out *Vector, counts []int32) {
+	begin := len(out.Columns)
+	b.analyzer.Each(out.Normalized.Bytes, func(g Gram) {
+		term := b.table.find(g.Key)
+		if term < 0 {
+			return
+		}
+		column := int32(b.first) + term
+		if counts[column] == 0 {
+			out.Columns = append(out.Columns, column)
+		}
+		counts[column]++
+		if len(out.Hits) < MaxHits {
+			out.Hits = append(out.Hits, Hit{column, g.Start, g.End})
+		}
+	})
+	squares := 0.0
+	for _, column := range out.Columns[begin:] {
+		n := counts[column]
+		counts[column] = 0
+		value := b.termFrequency(n) * float64(b.idf[int(column)-b.first])
+		squares += float64(value * value) // the conversion keeps every machine from fusing the two
+		out.Counts = append(out.Counts, n)
+		out.Values = append(out.Values, value)
+	}
+	if b.Norm == "l2" && squares > 0 {
+		length := math.Sqrt(squares)
+		for i := begin; i < len(out.Values); i++ {
+			out.Values[i] /= length
+		}
+	}
+}
+
+func (b *block) termFrequency(n int32) float64 {
+	if b.SublinearTF {
+		return 1 + Log(int(n))
+	}
+	return float64(n)
+}
+
+// Log is the natural logarithm of a positive integer, to within 2 ulp and the same on
+// every machine, which math.Log is not.
+func Log(n int) float64 {
+	exponent := bits.Len(uint(n)) - 1
+	m := float64(n) / float64(uint64(1)<<exponent) // in [1, 2)
+	if m > math.Sqrt2 {
+		m, exponent = m/2, exponent+1
+	}
+	z := (m - 1) / (m + 1) // ln m = 2 artanh z, |z| < 0.172
+	zz := z * z
+	sum := 0.0
+	for k := 23; k >= 1; k -= 2 {
+		sum = float64(sum*zz) + 1/float64(k)
+	}
+	return float64(float64(exponent)*math.Ln2) + float64(2*z*sum)
+}
+
+// table finds a key's position in an ascending list.
+type table struct {
+	keys  []uint64
+	slots []uint32 // 0 is empty; else tag<<tagShift | position+1
+	shift uint
+}
+
+const (
+	tagShift     = 22
+	positionMask = 1<<tagShift - 1
+)
+
+var _ = [1]struct{}{}[weights.MaxTerms>>tagShift] // positions must fit beside the tag
+
+func newTable(keys []uint64) (table, error) {
+	if len(keys) == 0 {
+		return table{}, errors.New("no keys")
+	}
+	size := uint(bits.Len(uint(len(keys)))) + 1
+	t := table{keys, make([]uint32, 1<<size), 64 - size}
+	for i, key := range keys {
+		if i > 0 && keys[i-1] >= key {
+			return table{}, fmt.Errorf("keys are not strictly ascending at position %d", i)
+		}
+		at := key >> t.shift
+		for t.slots[at] != 0 {
+			at = (at + 1) & uint64(len(t.slots)-1)
+		}
+		t.slots[at] = uint32(key)<<tagShift | uint32(i+1)
+	}
+	return t, nil
+}
+
+// find answers the position of key, or -1. The tag spares most misses a look at keys.
+func (t *table) find(key uint64) int32 {
+	tag := uint32(key) << tagShift
+	for at := key >> t.shift; ; at = (at + 1) & uint64(len(t.slots)-1) {
+		slot := t.slots[at]
+		if slot == 0 {
+			return -1
+		}
+		if i := slot & positionMask; slot&^positionMask == tag && t.keys[i-1] == key {
+			return int32(i - 1)
+		}
+	}
+}

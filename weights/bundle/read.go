@@ -1,0 +1,99 @@
+// Package bundle opens and writes bundles in a file system.
+package bundle
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"bedside/weights"
+)
+
+// ErrShard is wrapped by every error about a shard's bytes.
+var ErrShard = errors.New("shard")
+
+// Bundle is an open bundle: its manifest, and where its shards are.
+type Bundle struct {
+	Manifest *weights.Manifest
+	Raw      []byte // manifest.json as it stands
+	files    fs.FS
+}
+
+// Open reads and checks a bundle's manifest.
+func Open(files fs.FS) (*Bundle, error) {
+	raw, err := readBounded(files, ManifestFile, weights.MaxManifestBytes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", weights.ErrManifest, err)
+	}
+	m, err := weights.ParseManifest(raw)
+	if err != nil {
+		return nil, err
+	}
+	return &Bundle{m, raw, files}, nil
+}
+
+// ReadShard reads shard i into buf, which is grown as needed, and checks its size
+// and SHA-256.
+func (b *Bundle) ReadShard(i int, buf []byte) ([]byte, error) {
+	s := b.Manifest.Shards[i]
+	f, err := b.files.Open(s.File)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrShard, err)
+	}
+	defer f.Close()
+	if int64(cap(buf)) < s.Size {
+		buf = make([]byte, s.Size)
+	}
+	buf = buf[:s.Size]
+	if n, err := io.ReadFull(f, buf); err != nil {
+		return nil, fmt.Errorf("%w %s: %d bytes, the manifest says %d: %w", ErrShard, s.File, n, s.Size, err)
+	}
+	if n, _ := io.ReadFull(f, make([]byte, 1)); n > 0 {
+		return nil, fmt.Errorf("%w %s: longer than the %d bytes the manifest says", ErrShard, s.File, s.Size)
+	}
+	if sum := sha256.Sum256(buf); hex.EncodeToString(sum[:]) != s.SHA256 {
+		return nil, fmt.Errorf("%w %s: its SHA-256 is not the manifest's; fetch the bundle again", ErrShard, s.File)
+	}
+	return buf, nil
+}
+
+// Load reads every tensor. Peak memory is the tensors and one shard.
+func (b *Bundle) Load(ctx context.Context) (weights.Tensors, error) {
+	tensors := b.Manifest.Allocate()
+	plan := b.Manifest.Plan()
+	var buf []byte
+	for i := range b.Manifest.Shards {
+		if err := ctx.Err(); err != nil {
+			return weights.Tensors{}, err
+		}
+		var err error
+		if buf, err = b.ReadShard(i, buf); err != nil {
+			return weights.Tensors{}, err
+		}
+		for ; len(plan) > 0 && plan[0].Shard == i; plan = plan[1:] {
+			seg := plan[0]
+			copy(tensors.At(seg), buf[seg.ShardOffset:seg.ShardOffset+seg.Length])
+		}
+	}
+	return tensors, tensors.Check()
+}
+
+func readBounded(files fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: more than %d bytes", name, limit)
+	}
+	return data, nil
+}

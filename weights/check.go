@@ -1,0 +1,293 @@
+package weights
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+)
+
+// ErrManifest is wrapped by every error about a manifest's contents.
+var ErrManifest = errors.New("manifest")
+
+func bad(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrManifest}, args...)...)
+}
+
+// ParseManifest decodes and checks a manifest. Unknown fields, versions, kinds and
+// sizes beyond the limits are refused by name.
+func ParseManifest(data []byte) (*Manifest, error) {
+	if len(data) > MaxManifestBytes {
+		return nil, bad("%d bytes, the limit is %d", len(data), MaxManifestBytes)
+	}
+	var version struct {
+		Format  string `json:"format"`
+		Version int    `json:"version"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return nil, bad("not readable as JSON: %v", err)
+	}
+	if version.Format != Format {
+		return nil, bad("format is %.64q, want %q", version.Format, Format)
+	}
+	if version.Version != Version {
+		return nil, bad("version %d is not supported, this build reads version %d", version.Version, Version)
+	}
+	m := new(Manifest)
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(m); err != nil {
+		return nil, bad("not readable: %v", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, bad("holds more than one JSON value")
+	}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Manifest) check() error {
+	for _, step := range []func() error{
+		m.checkTask, m.checkText, m.checkCalibration, m.checkShards, m.checkTensors, m.checkLinear,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Manifest) checkTask() error {
+	if !safeName(m.Name) {
+		return bad("name %.64q must be lower-case letters, digits and hyphens", m.Name)
+	}
+	if m.Task.Kind != MultiClass && m.Task.Kind != MultiLabel {
+		return bad("task kind %.64q is not supported", m.Task.Kind)
+	}
+	if n := len(m.Task.Labels); n < 1 || n > MaxLabels {
+		return bad("%d labels, want 1 to %d", n, MaxLabels)
+	}
+	seen := make(map[string]bool, len(m.Task.Labels))
+	for i, label := range m.Task.Labels {
+		if label == "" || len(label) > MaxNameBytes {
+			return bad("label %d is empty or longer than %d bytes", i, MaxNameBytes)
+		}
+		if seen[label] {
+			return bad("label %q stands twice", label)
+		}
+		seen[label] = true
+	}
+	return nil
+}
+
+func (m *Manifest) checkText() error {
+	if m.Text.StripAccents != "" && m.Text.StripAccents != "unicode" {
+		return bad("strip_accents %.64q is not supported", m.Text.StripAccents)
+	}
+	if m.TFIDF == nil {
+		return bad("no features: want a tfidf section")
+	}
+	if n := len(m.TFIDF.Blocks); n < 1 || n > MaxBlocks {
+		return bad("%d tfidf blocks, want 1 to %d", n, MaxBlocks)
+	}
+	terms := 0
+	for i, b := range m.TFIDF.Blocks {
+		if err := b.check(); err != nil {
+			return bad("tfidf block %d: %v", i, err)
+		}
+		terms += b.Terms
+	}
+	if terms > MaxTerms {
+		return bad("%d terms, the limit is %d", terms, MaxTerms)
+	}
+	return nil
+}
+
+func (b Block) check() error {
+	switch {
+	case b.Analyzer != Word && b.Analyzer != CharWB:
+		return fmt.Errorf("analyzer %.64q is not supported", b.Analyzer)
+	case b.MinN < 1 || b.MaxN < b.MinN || b.MaxN > MaxNGram:
+		return fmt.Errorf("n-grams of %d to %d, want 1 <= min_n <= max_n <= %d", b.MinN, b.MaxN, MaxNGram)
+	case b.StopWords != "" && b.StopWords != "english":
+		return fmt.Errorf("stop_words %.64q is not supported", b.StopWords)
+	case b.StopWords != "" && b.Analyzer != Word:
+		return errors.New("stop_words apply to words only")
+	case b.Norm != "" && b.Norm != "l2":
+		return fmt.Errorf("norm %.64q is not supported", b.Norm)
+	case b.Terms < 1 || b.Terms > MaxTerms:
+		return fmt.Errorf("%d terms, want 1 to %d", b.Terms, MaxTerms)
+	}
+	return nil
+}
+
+func (m *Manifest) checkCalibration() error {
+	labels, c := len(m.Task.Labels), m.Calibration
+	switch {
+	case c.Kind == Platt && m.Task.Kind == MultiLabel:
+		if len(c.Slope) != labels || len(c.Intercept) != labels {
+			return bad("platt calibration has %d slopes and %d intercepts for %d labels", len(c.Slope), len(c.Intercept), labels)
+		}
+	case c.Kind == Temperature && m.Task.Kind == MultiClass:
+		if len(c.Slope) != 1 || len(c.Intercept) != 0 {
+			return bad("temperature calibration wants one slope and no intercepts")
+		}
+	default:
+		return bad("calibration %.64q does not fit task %q", c.Kind, m.Task.Kind)
+	}
+	if len(m.Thresholds) != labels {
+		return bad("%d thresholds for %d labels", len(m.Thresholds), labels)
+	}
+	for _, v := range slices.Concat(c.Slope, c.Intercept, m.Thresholds) {
+		if math.IsNaN(v) || math.IsInf(v, 0) || math.Abs(v) > 1e6 {
+			return bad("calibration or threshold %g is out of range", v)
+		}
+	}
+	return nil
+}
+
+func (m *Manifest) checkShards() error {
+	if n := len(m.Shards); n < 1 || n > MaxShards {
+		return bad("%d shards, want 1 to %d", n, MaxShards)
+	}
+	seen := make(map[string]bool, len(m.Shards))
+	for i, s := range m.Shards {
+		switch {
+		case !safeFile(s.File):
+			return bad("shard %d: file name %.64q must be letters, digits, '.', '-' and '_', not beginning with '.'", i, s.File)
+		case seen[s.File]:
+			return bad("shard file %q stands twice", s.File)
+		case s.Size < 1 || s.Size > MaxShardBytes:
+			return bad("shard %q: %d bytes, want 1 to %d", s.File, s.Size, MaxShardBytes)
+		case !isDigest(s.SHA256):
+			return bad("shard %q: sha256 is not 64 lower-case hex digits", s.File)
+		}
+		seen[s.File] = true
+	}
+	return nil
+}
+
+// checkTensors requires the tensors to tile the stream after its header, in order.
+func (m *Manifest) checkTensors() error {
+	if n := len(m.Tensors); n < 1 || n > MaxTensors {
+		return bad("%d tensors, want 1 to %d", n, MaxTensors)
+	}
+	seen := make(map[string]bool, len(m.Tensors))
+	next := m.Tensors[0].Offset
+	if next < 8+2 || next > 8+MaxHeaderBytes {
+		return bad("first tensor at offset %d, want 10 to %d", next, 8+MaxHeaderBytes)
+	}
+	for i, t := range m.Tensors {
+		size, err := t.bytes()
+		switch {
+		case t.Name == "" || len(t.Name) > MaxNameBytes:
+			return bad("tensor %d: name is empty or longer than %d bytes", i, MaxNameBytes)
+		case seen[t.Name]:
+			return bad("tensor %q stands twice", t.Name)
+		case err != nil:
+			return bad("tensor %q: %v", t.Name, err)
+		case t.Size != size:
+			return bad("tensor %q: size %d does not fit its shape, which takes %d", t.Name, t.Size, size)
+		case t.Offset != next:
+			return bad("tensor %q: offset %d, want %d (tensors follow each other without gaps)", t.Name, t.Offset, next)
+		}
+		seen[t.Name], next = true, next+size
+	}
+	if total := m.StreamBytes(); next != total {
+		return bad("tensors end at byte %d, the shards at %d", next, total)
+	}
+	return nil
+}
+
+// checkLinear requires exactly the tensors that the TF-IDF blocks and the linear head name.
+func (m *Manifest) checkLinear() error {
+	if m.Linear == nil {
+		return bad("no head: want a linear section")
+	}
+	terms, labels := 0, len(m.Task.Labels)
+	want := 3
+	for i, b := range m.TFIDF.Blocks {
+		terms, want = terms+b.Terms, want+2
+		if err := m.wantTensor(KeysTensor(i), []int{b.Terms}, U64); err != nil {
+			return err
+		}
+		if err := m.wantTensor(IDFTensor(i), []int{b.Terms}, F32); err != nil {
+			return err
+		}
+	}
+	if err := m.wantTensor(LinearWeight, []int{terms, labels}, I8, F32); err != nil {
+		return err
+	}
+	for _, name := range []string{LinearScale, LinearBias} {
+		if err := m.wantTensor(name, []int{labels}, F32); err != nil {
+			return err
+		}
+	}
+	if len(m.Tensors) != want {
+		return bad("%d tensors, this model has %d", len(m.Tensors), want)
+	}
+	return nil
+}
+
+func (m *Manifest) wantTensor(name string, shape []int, dtypes ...string) error {
+	i := slices.IndexFunc(m.Tensors, func(t Tensor) bool { return t.Name == name })
+	if i < 0 {
+		return bad("tensor %q is missing", name)
+	}
+	if t := m.Tensors[i]; !slices.Equal(t.Shape, shape) || !slices.Contains(dtypes, t.DType) {
+		return bad("tensor %q is %s %v, want %v %v", name, t.DType, t.Shape, dtypes, shape)
+	}
+	return nil
+}
+
+// bytes is what the tensor's shape and type take.
+func (t Tensor) bytes() (int64, error) {
+	width, ok := widths[t.DType]
+	if !ok {
+		return 0, fmt.Errorf("dtype %.64q is not supported", t.DType)
+	}
+	if len(t.Shape) > MaxRank {
+		return 0, fmt.Errorf("rank %d, the limit is %d", len(t.Shape), MaxRank)
+	}
+	size := int64(width)
+	for _, n := range t.Shape {
+		if n < 1 || int64(n) > MaxStreamBytes/size {
+			return 0, fmt.Errorf("shape %v is empty or larger than %d bytes", t.Shape, int64(MaxStreamBytes))
+		}
+		size *= int64(n)
+	}
+	return size, nil
+}
+
+func safeName(s string) bool {
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+func safeFile(s string) bool {
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.') {
+			return false
+		}
+	}
+	return s != "" && s[0] != '.' && len(s) <= 64
+}
+
+func isDigest(s string) bool {
+	for _, r := range s {
+		if !(r >= '0' && r <= '9' || r >= 'a' && r <= 'f') {
+			return false
+		}
+	}
+	return hex.DecodedLen(len(s)) == 32
+}

@@ -1,0 +1,166 @@
+// Package weights reads and writes bundles: a directory with a manifest.json and
+// the shards of one safetensors stream.
+//
+// The manifest says what the model answers, how it reads text, and where every
+// tensor lies; the shards carry the numbers. Concatenating the shards gives a file
+// that standard safetensors tools open. A bundle is treated as hostile: every size
+// is bounded before it is allocated and every offset is checked.
+package weights
+
+// Format and Version identify the only bundle layout this package reads.
+const (
+	Format  = "bedside-bundle"
+	Version = 1
+)
+
+// Task kinds.
+const (
+	MultiClass = "multi-class" // exactly one label is right; probabilities sum to 1
+	MultiLabel = "multi-label" // any number of labels is right; probabilities are independent
+)
+
+// Analyzers of a TF-IDF block, named as in scikit-learn.
+const (
+	Word   = "word"
+	CharWB = "char_wb"
+)
+
+// Manifest describes a bundle.
+type Manifest struct {
+	Format  string `json:"format"`
+	Version int    `json:"version"`
+
+	Name     string `json:"name"`     // directory-safe identifier: a-z, 0-9 and hyphens
+	Title    string `json:"title"`    // what a person calls the model
+	Question string `json:"question"` // what the model answers about a note
+
+	Task        Task        `json:"task"`
+	Text        Text        `json:"text"`
+	TFIDF       *TFIDF      `json:"tfidf,omitempty"`
+	Linear      *Linear     `json:"linear,omitempty"`
+	Calibration Calibration `json:"calibration"`
+	Thresholds  []float64   `json:"thresholds"` // per label: the probability from which the label is asserted
+
+	Card Card `json:"card"`
+
+	Tensors []Tensor `json:"tensors"`
+	Shards  []Shard  `json:"shards"`
+}
+
+// Task is the question's form.
+type Task struct {
+	Kind   string   `json:"kind"`
+	Labels []string `json:"labels"`
+}
+
+// Text is the preparation every feature block shares, with scikit-learn's meanings.
+type Text struct {
+	Lowercase    bool   `json:"lowercase"`
+	StripAccents string `json:"strip_accents"` // "unicode" or ""
+}
+
+// TFIDF describes the feature blocks; their columns are concatenated in order.
+type TFIDF struct {
+	Blocks []Block `json:"blocks"`
+}
+
+// Block is one TfidfVectorizer. Its tensors are tfidf.N.keys (U64, ascending) and
+// tfidf.N.idf (F32), N being the block's position.
+type Block struct {
+	Analyzer    string `json:"analyzer"`
+	MinN        int    `json:"min_n"`
+	MaxN        int    `json:"max_n"`
+	StopWords   string `json:"stop_words"` // "english" or ""; words only
+	SublinearTF bool   `json:"sublinear_tf"`
+	Norm        string `json:"norm"` // "l2" or ""
+	Terms       int    `json:"terms"`
+}
+
+// Linear describes the head: logits[l] = bias[l] + scale[l] * sum over terms t of
+// x[t] * weight[t][l]. Tensors: linear.weight (I8, or F32 where scale is all ones;
+// shape [terms, labels]), linear.scale and linear.bias (F32, [labels]).
+type Linear struct {
+	Family string  `json:"family"` // "lr" or "svm", for the card
+	C      float64 `json:"c"`      // inverse regularization strength, for the card
+}
+
+// Calibration maps logits to probabilities. "platt": sigmoid(slope[l]*logit[l] +
+// intercept[l]) for multi-label; "temperature": softmax(slope[0]*logits) for multi-class.
+type Calibration struct {
+	Kind      string    `json:"kind"`
+	Slope     []float64 `json:"slope"`
+	Intercept []float64 `json:"intercept,omitempty"`
+}
+
+// Calibration kinds.
+const (
+	Platt       = "platt"
+	Temperature = "temperature"
+)
+
+// Card is what a reader needs to judge the model; see the model card it becomes.
+type Card struct {
+	Summary     string       `json:"summary"`
+	IntendedUse []string     `json:"intended_use"`
+	Limits      []string     `json:"limits"`
+	Data        []Data       `json:"data"`
+	Training    string       `json:"training"` // how the shipped numbers were fitted, in a sentence or two
+	Evaluations []Evaluation `json:"evaluations"`
+}
+
+// Data is a source the model was trained on.
+type Data struct {
+	Name     string `json:"name"`
+	Licence  string `json:"licence"`
+	Rows     int    `json:"rows"`
+	Examples int    `json:"examples"`
+	SHA256   string `json:"sha256"`
+}
+
+// Evaluation is one protocol's figures, measured on data training did not see.
+type Evaluation struct {
+	Protocol string        `json:"protocol"`
+	N        int           `json:"n"`
+	Figures  []Figure      `json:"figures"`
+	PerLabel []LabelFigure `json:"per_label,omitempty"`
+	Bins     []Bin         `json:"reliability,omitempty"`
+}
+
+// Figure is a named number.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+}
+
+// LabelFigure is one label's precision, recall and F1 with the count behind them.
+type LabelFigure struct {
+	Label     string  `json:"label"`
+	Precision float64 `json:"precision"`
+	Recall    float64 `json:"recall"`
+	F1        float64 `json:"f1"`
+	Support   int     `json:"support"`
+	Predicted int     `json:"predicted"`
+}
+
+// Bin is one bin of a reliability diagram: mean confidence against share right.
+type Bin struct {
+	Confidence float64 `json:"confidence"`
+	Accuracy   float64 `json:"accuracy"`
+	Count      int     `json:"count"`
+}
+
+// Tensor places one tensor in the stream; Offset counts from the stream's first byte.
+type Tensor struct {
+	Name   string `json:"name"`
+	DType  string `json:"dtype"` // safetensors name: U64, F32, I8
+	Shape  []int  `json:"shape"`
+	Offset int64  `json:"offset"`
+	Size   int64  `json:"size"`
+}
+
+// Shard is one file of the stream, in order.
+type Shard struct {
+	File   string `json:"file"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"` // lower-case hex
+}

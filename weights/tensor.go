@@ -1,0 +1,64 @@
+package weights
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// Element types, named as in safetensors.
+const (
+	U64 = "U64"
+	F32 = "F32"
+	I8  = "I8"
+)
+
+var widths = map[string]int{U64: 8, F32: 4, I8: 1}
+
+// Names of the tensors of a linear model.
+const (
+	LinearWeight = "linear.weight"
+	LinearScale  = "linear.scale"
+	LinearBias   = "linear.bias"
+)
+
+// KeysTensor names the n-gram keys of a TF-IDF block.
+func KeysTensor(block int) string { return fmt.Sprintf("tfidf.%d.keys", block) }
+
+// IDFTensor names the inverse document frequencies of a TF-IDF block.
+func IDFTensor(block int) string { return fmt.Sprintf("tfidf.%d.idf", block) }
+
+// Values is a tensor with its contents, little-endian as in the stream.
+type Values struct {
+	Name  string
+	DType string
+	Shape []int
+	Data  []byte
+}
+
+// Uint64s makes a one-dimensional U64 tensor.
+func Uint64s(name string, v []uint64) Values {
+	data := make([]byte, 0, 8*len(v))
+	for _, x := range v {
+		data = binary.LittleEndian.AppendUint64(data, x)
+	}
+	return Values{name, U64, []int{len(v)}, data}
+}
+
+// Float32s makes an F32 tensor of the given shape.
+func Float32s(name string, v []float32, shape ...int) Values {
+	data := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
+	}
+	return Values{name, F32, shape, data}
+}
+
+// Int8s makes an I8 tensor of the given shape.
+func Int8s(name string, v []int8, shape ...int) Values {
+	data := make([]byte, len(v))
+	for i, x := range v {
+		data[i] = byte(x)
+	}
+	return Values{name, I8, shape, data}
+}
