@@ -1,0 +1,116 @@
+// Command bedside trains, measures, serves and runs Bedside's models.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes, for scripts.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // the command could not do its work; the message says why
+	exitUsage       = 2 // the command line is wrong
+	exitUnsure      = 3 // classify --require-sure: a note got no label
+	exitInterrupted = 130
+)
+
+type commands struct {
+	Train    trainCommand    `cmd:"" help:"Train a model from a CSV of labelled notes."`
+	Evaluate evaluateCommand `cmd:"" help:"Measure a model on labelled notes."`
+	Classify classifyCommand `cmd:"" help:"Classify notes with a model, without a browser."`
+	Site     siteCommand     `cmd:"" help:"Write the web page with your models, ready for any static host."`
+	Serve    serveCommand    `cmd:"" help:"Serve the web page from this machine: the offline kiosk."`
+	Version  versionCommand  `cmd:"" help:"Print what this binary is made of."`
+}
+
+// streams is where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+	terminal bool // err is a terminal: progress bars are welcome
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	info, err := os.Stderr.Stat()
+	s := streams{os.Stdin, os.Stdout, os.Stderr, err == nil && info.Mode()&os.ModeCharDevice != 0}
+	code := run(ctx, os.Args[1:], s)
+	stop()
+	os.Exit(code)
+}
+
+// errUnsure makes the exit code exitUnsure.
+var errUnsure = errors.New("a note got no label")
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, s streams) (code int) {
+	defer func() {
+		// kong leaves through Exit after --help.
+		if e := recover(); e != nil {
+			asked, ok := e.(exit)
+			if !ok {
+				panic(e)
+			}
+			code = int(asked)
+		}
+	}()
+	var c commands
+	parser, err := kong.New(&c,
+		kong.Name("bedside"),
+		kong.Description("Classify clinical notes where they are written. Nothing here sends a note anywhere.\n\n"+
+			"Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a note got no label (classify --require-sure), 130 interrupted."),
+		kong.UsageOnError(),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+	)
+	if err != nil {
+		fmt.Fprintln(s.err, "bedside:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	chosen, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(s.err, "bedside: %v\nRun \"bedside --help\", or --help after a command's name.\n", err)
+		return exitUsage
+	}
+	return report(ctx, s, chosen.Run())
+}
+
+type exit int
+
+func report(ctx context.Context, s streams, err error) int {
+	usage := (*usageError)(nil)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errUnsure):
+		return exitUnsure
+	case ctx.Err() != nil:
+		fmt.Fprintln(s.err, "bedside: interrupted")
+		return exitInterrupted
+	case errors.As(err, &usage):
+		fmt.Fprintln(s.err, "bedside:", err)
+		return exitUsage
+	}
+	fmt.Fprintln(s.err, "bedside:", err)
+	return exitFailed
+}
+
+// usageError is a command line that parsed but makes no sense.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,33 @@
+package train
+
+import (
+	"bedside/weights"
+)
+
+// Bundle turns a model into a manifest and its tensors; the card and the names are
+// the caller's to fill in.
+func (m *Model) Bundle(precision string) (weights.Manifest, []weights.Values) {
+	manifest := weights.Manifest{
+		Task:        weights.Task{Kind: weights.MultiClass, Labels: m.Labels},
+		Text:        Text,
+		TFIDF:       &weights.TFIDF{},
+		Linear:      &weights.Linear{Family: m.Chosen.Family, C: m.Chosen.C},
+		Calibration: m.Calibration,
+		Thresholds:  m.Thresholds,
+	}
+	if m.MultiLabel {
+		manifest.Task.Kind = weights.MultiLabel
+	}
+	var tensors []weights.Values
+	for i, v := range m.Vocabularies {
+		manifest.TFIDF.Blocks = append(manifest.TFIDF.Blocks, v.Block)
+		idf := make([]float32, len(v.IDF))
+		for j, x := range v.IDF {
+			idf[j] = float32(x)
+		}
+		tensors = append(tensors,
+			weights.Uint64s(weights.KeysTensor(i), v.Keys),
+			weights.Float32s(weights.IDFTensor(i), idf, len(idf)))
+	}
+	return manifest, append(tensors, head(m.Linear, precision)...)
+}

@@ -1,0 +1,44 @@
+package train
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"bedside/tools/dataset"
+)
+
+// folds deals examples into k folds of near-equal size, the same texts into the same
+// fold, each label spread as evenly as its number of examples allows.
+func folds(d *dataset.Dataset, k int, seed uint64) []int {
+	frequency := make([]int, len(d.Labels))
+	members := map[int][]int{} // examples by group
+	var groups []int
+	for i, e := range d.Examples {
+		for _, l := range e.Labels {
+			frequency[l]++
+		}
+		if members[e.Group] == nil {
+			groups = append(groups, e.Group)
+		}
+		members[e.Group] = append(members[e.Group], i)
+	}
+	rarest := func(group int) int {
+		labels := d.Examples[members[group][0]].Labels
+		return slices.MinFunc(labels, func(a, b int) int {
+			if frequency[a] != frequency[b] {
+				return frequency[a] - frequency[b]
+			}
+			return a - b
+		})
+	}
+	random := rand.New(rand.NewPCG(seed, 0xf01d5))
+	random.Shuffle(len(groups), func(a, b int) { groups[a], groups[b] = groups[b], groups[a] })
+	slices.SortStableFunc(groups, func(a, b int) int { return rarest(a) - rarest(b) })
+	fold := make([]int, len(d.Examples))
+	for at, group := range groups {
+		for _, i := range members[group] {
+			fold[i] = at % k
+		}
+	}
+	return fold
+}

@@ -1,0 +1,58 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bedside/weights"
+)
+
+// FeatureSet is a named choice of feature blocks.
+type FeatureSet struct {
+	Name   string
+	Blocks []Block
+}
+
+// Text is the preparation that every feature set shares.
+var Text = weights.Text{Lowercase: true, StripAccents: "unicode"}
+
+// Features are the feature sets that can be asked for by name.
+func Features() []FeatureSet {
+	notebook := Block{
+		Block: weights.Block{Analyzer: weights.Word, MinN: 1, MaxN: 2, StopWords: "english", Norm: "l2"},
+		MinDF: 5, MaxDF: 0.8,
+	}
+	word := notebook
+	word.SublinearTF, word.MinDF = true, 3
+	char := Block{
+		Block: weights.Block{Analyzer: weights.CharWB, MinN: 3, MaxN: 5, SublinearTF: true, Norm: "l2"},
+		MinDF: 10, MaxDF: 0.8,
+	}
+	frequent := word
+	frequent.MinDF = 5
+	return []FeatureSet{
+		{"notebook", []Block{notebook}},
+		{"word", []Block{word}},
+		{"char", []Block{char}},
+		{"word+char", []Block{frequent, char}},
+	}
+}
+
+// FindFeatures looks feature sets up by name.
+func FindFeatures(names []string) ([]FeatureSet, error) {
+	all := Features()
+	var found []FeatureSet
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(f FeatureSet) bool { return f.Name == name })
+		if i < 0 {
+			var known []string
+			for _, f := range all {
+				known = append(known, f.Name)
+			}
+			return nil, fmt.Errorf("features %q: want one of %s", name, strings.Join(known, ", "))
+		}
+		found = append(found, all[i])
+	}
+	return found, nil
+}

@@ -1,0 +1,79 @@
+package train
+
+import (
+	"math"
+
+	"bedside/tools/fit"
+	"bedside/weights"
+)
+
+// Precision of a bundle's weights.
+const (
+	Int8    = "int8"
+	Float32 = "float32"
+)
+
+// head makes the tensors of a linear head.
+func head(m *fit.Linear, precision string) []weights.Values {
+	bias, scale := make([]float32, m.Labels), make([]float32, m.Labels)
+	for l, b := range m.Bias {
+		bias[l], scale[l] = float32(b), 1
+	}
+	var weight weights.Values
+	if precision == Float32 {
+		values := make([]float32, len(m.Weight))
+		for i, w := range m.Weight {
+			values[i] = float32(w)
+		}
+		weight = weights.Float32s(weights.LinearWeight, values, m.Features, m.Labels)
+	} else {
+		var values []int8
+		values, scale = quantize(m)
+		weight = weights.Int8s(weights.LinearWeight, values, m.Features, m.Labels)
+	}
+	return []weights.Values{
+		weight,
+		weights.Float32s(weights.LinearScale, scale, m.Labels),
+		weights.Float32s(weights.LinearBias, bias, m.Labels),
+	}
+}
+
+// quantize rounds weights [features][labels] to int8, symmetric, with one scale a label.
+func quantize(m *fit.Linear) (values []int8, scale []float32) {
+	values, scale = make([]int8, len(m.Weight)), make([]float32, m.Labels)
+	for l := range scale {
+		scale[l] = float32(bestScale(column(m.Weight, l, m.Labels)))
+	}
+	for i, w := range m.Weight {
+		values[i] = int8(toStep(w, float64(scale[i%m.Labels])))
+	}
+	return values, scale
+}
+
+// bestScale is the scale with the least squared rounding error among those that clip
+// the largest weights by up to a half.
+func bestScale(weight []float64) float64 {
+	largest := 0.0
+	for _, w := range weight {
+		largest = max(largest, math.Abs(w))
+	}
+	if largest == 0 {
+		return 1
+	}
+	best, least := 0.0, math.Inf(1)
+	for clip := 1.0; clip > 0.49; clip -= 0.05 {
+		scale, sum := float64(float32(largest*clip/127)), 0.0
+		for _, w := range weight {
+			e := w - scale*toStep(w, scale)
+			sum += e * e
+		}
+		if sum < least {
+			best, least = scale, sum
+		}
+	}
+	return best
+}
+
+func toStep(w, scale float64) float64 {
+	return min(max(math.Round(w/scale), -127), 127)
+}

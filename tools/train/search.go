@@ -1,0 +1,368 @@
+// Package train learns linear bundles from labelled notes: vocabulary, classifier,
+// calibration and thresholds, chosen by cross-validation.
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"bedside/tools/dataset"
+	"bedside/tools/fit"
+	"bedside/wasm/classify"
+	"bedside/weights"
+)
+
+// Families of classifiers.
+const (
+	LogisticRegression = "lr"
+	SVM                = "svm"
+)
+
+// Candidate is one choice of settings.
+type Candidate struct {
+	Features FeatureSet
+	Family   string
+	C        float64
+}
+
+func (c Candidate) String() string {
+	return fmt.Sprintf("%s, %s, C=%g", c.Features.Name, c.Family, c.C)
+}
+
+// Trial is how a candidate did on held-out folds.
+type Trial struct {
+	Candidate Candidate
+	MacroF1   float64
+	MicroF1   float64
+
+	scores []float64 // held-out scores [examples][labels]
+}
+
+// Settings say what to train and what to choose from.
+type Settings struct {
+	MultiLabel bool
+	Features   []FeatureSet
+	Families   []string
+	Cs         []float64 // ascending
+	Folds      int
+	Seed       uint64
+	Progress   func(stage string, done, total int) // may be nil
+}
+
+func (s Settings) progress(stage string, done, total int) {
+	if s.Progress != nil {
+		s.Progress(stage, done, total)
+	}
+}
+
+// Model is what training gives.
+type Model struct {
+	Labels       []string
+	MultiLabel   bool
+	Chosen       Candidate
+	Trials       []Trial // every candidate, in the order tried
+	Vocabularies []*Vocabulary
+	Linear       *fit.Linear
+	Calibration  weights.Calibration
+	Thresholds   []float64
+}
+
+// Train chooses the candidate with the best macro-F1 on held-out folds, fits its
+// calibration and thresholds on the held-out scores, and the model on all examples.
+// The same data, settings and seed give the same model, bit for bit.
+func Train(ctx context.Context, d *dataset.Dataset, s Settings) (*Model, error) {
+	if err := check(d, s); err != nil {
+		return nil, err
+	}
+	t := &trainer{Settings: s, data: d, targets: targets(d, s.MultiLabel), fold: folds(d, s.Folds, s.Seed)}
+	t.steps = (s.Folds*len(s.Families)*len(s.Cs) + 1) * len(s.Features)
+	var trials []Trial
+	best, corpora := -1, []*Corpus(nil)
+	for _, features := range s.Features {
+		analyzed, err := t.analyze(ctx, features)
+		if err != nil {
+			return nil, err
+		}
+		tried, err := t.try(ctx, features, analyzed)
+		if err != nil {
+			return nil, err
+		}
+		for _, trial := range tried {
+			if trials = append(trials, trial); best < 0 || trial.MacroF1 > trials[best].MacroF1 {
+				best, corpora = len(trials)-1, analyzed
+			}
+		}
+	}
+	return t.finish(ctx, trials, best, corpora)
+}
+
+func check(d *dataset.Dataset, s Settings) error {
+	if len(s.Features) == 0 || len(s.Families) == 0 || len(s.Cs) == 0 {
+		return fmt.Errorf("nothing to train: %d feature sets, %d families, %d values of C", len(s.Features), len(s.Families), len(s.Cs))
+	}
+	if s.Folds < 2 || s.Folds > len(d.Examples) {
+		return fmt.Errorf("%d folds for %d examples: want at least 2 folds and an example for each", s.Folds, len(d.Examples))
+	}
+	if len(d.Labels) < 2 {
+		return fmt.Errorf("%d distinct labels: there is nothing to tell apart", len(d.Labels))
+	}
+	for _, e := range d.Examples {
+		if !s.MultiLabel && len(e.Labels) != 1 {
+			return fmt.Errorf("row %d has %d labels: train with --multi-label", e.Row, len(e.Labels))
+		}
+	}
+	return nil
+}
+
+func targets(d *dataset.Dataset, multiLabel bool) fit.Targets {
+	sets := make([][]int, len(d.Examples))
+	for i, e := range d.Examples {
+		sets[i] = e.Labels
+	}
+	t := fit.MultiLabel(len(d.Labels), sets)
+	t.MultiClass = !multiLabel
+	return t
+}
+
+// trainer is one run of Train.
+type trainer struct {
+	Settings
+	data        *dataset.Dataset
+	targets     fit.Targets
+	fold        []int // per example
+	done, steps int
+}
+
+func (t *trainer) step(stage string) {
+	t.done++
+	t.progress(stage, t.done, t.steps)
+}
+
+func (t *trainer) analyze(ctx context.Context, f FeatureSet) ([]*Corpus, error) {
+	notes := make([]string, len(t.data.Examples))
+	for i, e := range t.data.Examples {
+		notes[i] = e.Text
+	}
+	var corpora []*Corpus
+	for position, b := range f.Blocks {
+		c, err := Analyze(ctx, Text, b, position, notes)
+		if err != nil {
+			return nil, fmt.Errorf("features %s: %w", f.Name, err)
+		}
+		corpora = append(corpora, c)
+	}
+	return corpora, nil
+}
+
+// try scores every family and C on held-out folds; a fold's features are made once.
+func (t *trainer) try(ctx context.Context, f FeatureSet, corpora []*Corpus) ([]Trial, error) {
+	var trials []Trial
+	for _, family := range t.Families {
+		for _, c := range t.Cs {
+			scores := make([]float64, len(t.data.Examples)*t.targets.Labels)
+			trials = append(trials, Trial{Candidate: Candidate{f, family, c}, scores: scores})
+		}
+	}
+	for k := range t.Folds {
+		if err := t.tryFold(ctx, k, f, corpora, trials); err != nil {
+			return nil, fmt.Errorf("features %s, fold %d: %w", f.Name, k, err)
+		}
+	}
+	for i := range trials {
+		trials[i].MacroF1, trials[i].MicroF1 = t.measure(trials[i].scores)
+	}
+	return trials, nil
+}
+
+func (t *trainer) tryFold(ctx context.Context, k int, f FeatureSet, corpora []*Corpus, trials []Trial) error {
+	var seen, held []int
+	for i, fold := range t.fold {
+		if fold == k {
+			held = append(held, i)
+		} else {
+			seen = append(seen, i)
+		}
+	}
+	vocabularies, train, err := features(corpora, seen)
+	if err != nil {
+		return err
+	}
+	test := transform(corpora, vocabularies, held)
+	design, err := fit.Prepare(ctx, train)
+	if err != nil {
+		return err
+	}
+	var model *fit.Linear
+	for i, trial := range trials {
+		if i > 0 && trials[i-1].Candidate.Family != trial.Candidate.Family {
+			model = nil
+		}
+		if model, err = t.fit(ctx, design, t.targets.Select(seen), trial.Candidate, model); err != nil {
+			return err
+		}
+		scores, err := model.Decision(test)
+		if err != nil {
+			return err
+		}
+		labels := t.targets.Labels
+		for r, example := range held {
+			copy(trial.scores[example*labels:], scores[r*labels:(r+1)*labels])
+		}
+		t.step(fmt.Sprintf("fold %d of %d, %s", k+1, t.Folds, trial.Candidate))
+	}
+	return nil
+}
+
+// fit fits one candidate; start, if any, is the fit for a smaller C.
+func (t *trainer) fit(ctx context.Context, d *fit.Design, of fit.Targets, c Candidate, start *fit.Linear) (*fit.Linear, error) {
+	balance := fit.BalancedLabels
+	if of.MultiClass {
+		balance = fit.BalancedClasses
+	}
+	switch c.Family {
+	case LogisticRegression:
+		return d.Logistic(ctx, of, fit.LogisticOptions{C: c.C, Balance: balance, Multinomial: of.MultiClass, Start: start})
+	case SVM:
+		return d.SVM(ctx, of, fit.SVMOptions{C: c.C, Balance: balance, Seed: t.Seed})
+	}
+	return nil, fmt.Errorf("family %q: want %s or %s", c.Family, LogisticRegression, SVM)
+}
+
+// measure answers what macro- and micro-F1 held-out scores lead to when the
+// calibration and thresholds for each fold are fitted on the other folds.
+func (t *trainer) measure(scores []float64) (macro, micro float64) {
+	labels := t.targets.Labels
+	if t.targets.MultiClass {
+		asserted := make([]bool, len(scores))
+		for i := range t.fold {
+			row := scores[i*labels : (i+1)*labels]
+			best := 0
+			for l := range row {
+				if row[l] > row[best] {
+					best = l
+				}
+			}
+			asserted[i*labels+best] = true
+		}
+		return f1(asserted, t.targets)
+	}
+	asserted := make([]bool, len(scores))
+	for k := range t.Folds {
+		var others, held []int
+		for i, fold := range t.fold {
+			if fold == k {
+				held = append(held, i)
+			} else {
+				others = append(others, i)
+			}
+		}
+		known := rows(scores, others, labels)
+		of := t.targets.Select(others)
+		calibration := Calibrate(known, of)
+		thresholds := Thresholds(probabilities(calibration, known, labels), of)
+		p := probabilities(calibration, rows(scores, held, labels), labels)
+		for r, i := range held {
+			for l := range labels {
+				asserted[i*labels+l] = p[r*labels+l] >= thresholds[l]
+			}
+		}
+	}
+	return f1(asserted, t.targets)
+}
+
+// finish fits the best trial's settings on everything.
+func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora []*Corpus) (*Model, error) {
+	chosen := trials[best]
+	all := make([]int, len(t.data.Examples))
+	for i := range all {
+		all[i] = i
+	}
+	vocabularies, x, err := features(corpora, all)
+	if err != nil {
+		return nil, err
+	}
+	design, err := fit.Prepare(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	model, err := t.fit(ctx, design, t.targets, chosen.Candidate, nil)
+	if err != nil {
+		return nil, err
+	}
+	calibration := Calibrate(chosen.scores, t.targets)
+	t.progress("fitted "+chosen.Candidate.String(), t.steps, t.steps)
+	return &Model{
+		Labels:       t.data.Labels,
+		MultiLabel:   t.MultiLabel,
+		Chosen:       chosen.Candidate,
+		Trials:       trials,
+		Vocabularies: vocabularies,
+		Linear:       model,
+		Calibration:  calibration,
+		Thresholds:   Thresholds(probabilities(calibration, chosen.scores, t.targets.Labels), t.targets),
+	}, nil
+}
+
+// features fits the blocks' vocabularies on notes and makes their matrix.
+func features(corpora []*Corpus, notes []int) ([]*Vocabulary, *fit.Matrix, error) {
+	var vocabularies []*Vocabulary
+	for _, c := range corpora {
+		v, err := c.Fit(notes)
+		if err != nil {
+			return nil, nil, err
+		}
+		vocabularies = append(vocabularies, v)
+	}
+	return vocabularies, transform(corpora, vocabularies, notes), nil
+}
+
+func transform(corpora []*Corpus, vocabularies []*Vocabulary, notes []int) *fit.Matrix {
+	var parts []*fit.Matrix
+	for i, c := range corpora {
+		parts = append(parts, c.Transform(vocabularies[i], notes))
+	}
+	return join(parts)
+}
+
+// probabilities calibrates scores [rows][labels].
+func probabilities(c weights.Calibration, scores []float64, labels int) []float64 {
+	p := make([]float64, len(scores))
+	for at := 0; at < len(scores); at += labels {
+		classify.Calibrate(c, scores[at:at+labels], p[at:at+labels])
+	}
+	return p
+}
+
+// rows takes the named rows of a dense matrix [rows][labels].
+func rows(matrix []float64, named []int, labels int) []float64 {
+	out := make([]float64, 0, len(named)*labels)
+	for _, i := range named {
+		out = append(out, matrix[i*labels:(i+1)*labels]...)
+	}
+	return out
+}
+
+// f1 is macro- and micro-averaged over all labels; an undefined F1 counts as 0.
+func f1(asserted []bool, t fit.Targets) (macro, micro float64) {
+	right := indicator(t)
+	hits, sums := make([]float64, t.Labels), make([]float64, t.Labels)
+	for at := range asserted {
+		l := at % t.Labels
+		if asserted[at] {
+			sums[l]++
+		}
+		if right[at] {
+			sums[l]++
+		}
+		if asserted[at] && right[at] {
+			hits[l]++
+		}
+	}
+	var hit, sum float64
+	for l := range hits {
+		if hit, sum = hit+hits[l], sum+sums[l]; sums[l] > 0 {
+			macro += 2 * hits[l] / sums[l] / float64(t.Labels)
+		}
+	}
+	return macro, 2 * hit / sum
+}
