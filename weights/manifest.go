@@ -105,6 +105,7 @@ type Card struct {
 	Limits      []string     `json:"limits"`
 	Data        []Data       `json:"data"`
 	Training    string       `json:"training"` // how the shipped numbers were fitted, in a sentence or two
+	Refitted    bool         `json:"refitted"` // fitted again on all data after the evaluations were made
 	Evaluations []Evaluation `json:"evaluations"`
 }
 

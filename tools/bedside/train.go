@@ -1,15 +1,22 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"bedside/tools/card"
 	"bedside/tools/dataset"
+	"bedside/tools/evaluate"
+	"bedside/tools/metrics"
 	"bedside/tools/train"
 	"bedside/weights"
 	"bedside/weights/bundle"
@@ -34,19 +41,20 @@ func (f dataFlags) load(part string) (*dataset.Dataset, error) {
 type trainCommand struct {
 	dataFlags `embed:""`
 
-	Part       string   `help:"With --split: the part to train on." default:"train"`
-	MultiLabel bool     `help:"Several labels may be right for one note."`
-	Features   []string `help:"Feature sets to choose from: notebook, word, char, word+char." default:"notebook"`
-	Family     []string `help:"Classifiers to choose from: lr (logistic regression), svm (linear support vector machine)." default:"lr" enum:"lr,svm"`
-	C          string   `name:"C" help:"Inverse regularization strengths to choose from, comma-separated." default:"1"`
-	Folds      int      `help:"Folds of the cross-validation that chooses, calibrates and sets thresholds." default:"5"`
-	Seed       uint64   `help:"Seed of everything random." default:"1"`
-	Precision  string   `help:"Weights in the bundle: int8 or float32." default:"int8" enum:"int8,float32"`
-	Card       string   `help:"JSON file with name, title, question and the card's texts." placeholder:"F.json" type:"existingfile"`
-	Measure    string   `help:"With --split: a part to measure the fitted model on, for its card." placeholder:"PART"`
-	Refit      bool     `help:"After measuring, fit the chosen settings again on every part, and ship that."`
-	Out        string   `help:"Directory to write the bundle to." required:"" placeholder:"DIR"`
-	JSON       bool     `help:"Print the outcome as JSON."`
+	Part       string            `help:"With --split: the part to train on." default:"train"`
+	MultiLabel bool              `help:"Several labels may be right for one note."`
+	Features   []string          `help:"Feature sets to choose from: notebook, word, char, word+char." default:"notebook"`
+	Family     []string          `help:"Classifiers to choose from: lr (logistic regression), svm (linear support vector machine)." default:"lr" enum:"lr,svm"`
+	C          string            `name:"C" help:"Inverse regularization strengths to choose from, comma-separated." default:"1"`
+	Folds      int               `help:"Folds of the cross-validation that chooses, calibrates and sets thresholds." default:"5"`
+	Seed       uint64            `help:"Seed of everything random." default:"1"`
+	Precision  string            `help:"Weights in the bundle: int8 or float32." default:"int8" enum:"int8,float32"`
+	Card       string            `help:"JSON file with name, title, question and the card's texts." placeholder:"F.json" type:"existingfile"`
+	Measure    string            `help:"With --split: a part to measure the fitted model on, for its card." placeholder:"PART"`
+	Cite       map[string]string `help:"Add a report of \"evaluate --json\" to the card under a protocol's name." placeholder:"PROTOCOL=F.json"`
+	Refit      bool              `help:"After measuring, fit the chosen settings again on every part, and ship that."`
+	Out        string            `help:"Directory to write the bundle to." required:"" placeholder:"DIR"`
+	JSON       bool              `help:"Print the outcome as JSON."`
 }
 
 func (c *trainCommand) Help() string {
@@ -64,14 +72,14 @@ Examples:
 
 // outcome is what train prints with --json.
 type outcome struct {
-	Out      string         `json:"out"`
-	Examples int            `json:"examples"`
-	Skipped  int            `json:"skipped_empty"`
-	Labels   int            `json:"labels"`
-	Features int            `json:"features"`
-	Chosen   chosen         `json:"chosen"`
-	Trials   []chosen       `json:"trials"`
-	Measured map[string]any `json:"measured,omitempty"`
+	Out      string          `json:"out"`
+	Examples int             `json:"examples"`
+	Skipped  int             `json:"skipped_empty"`
+	Labels   int             `json:"labels"`
+	Features int             `json:"features"`
+	Chosen   chosen          `json:"chosen"`
+	Trials   []chosen        `json:"trials"`
+	Measured *metrics.Report `json:"measured,omitempty"`
 }
 
 type chosen struct {
@@ -132,4 +140,165 @@ func (c *trainCommand) settings(s streams) (train.Settings, error) {
 		Seed:       c.Seed,
 		Progress:   newProgress(s).show,
 	}, nil
+}
+
+// finish measures the model, fits it again where asked, and writes the bundle.
+func (c *trainCommand) finish(ctx context.Context, s streams, a about, settings train.Settings, data *dataset.Dataset, model *train.Model) error {
+	result := outcome{Out: c.Out, Chosen: trial(model.Best)}
+	for _, t := range model.Trials {
+		result.Trials = append(result.Trials, trial(t))
+	}
+	evaluations, err := c.cited()
+	if err != nil {
+		return err
+	}
+	if c.Measure != "" {
+		report, err := c.measure(ctx, model)
+		if err != nil {
+			return err
+		}
+		result.Measured = &report
+		protocol := fmt.Sprintf("part %q of the split, unseen by training, calibration and thresholds", c.Measure)
+		evaluations = append([]weights.Evaluation{evaluate.Evaluation(protocol, report)}, evaluations...)
+	}
+	training := fmt.Sprintf("Chosen among %d settings by macro-F1 in %d-fold cross-validation: %s.", len(model.Trials), c.Folds, model.Best.Candidate)
+	if c.Refit {
+		if data, err = c.load(""); err != nil {
+			return err
+		}
+		if model, err = train.Train(ctx, data, settings.Only(model.Best.Candidate)); err != nil {
+			return err
+		}
+		training += " The figures below are of the model fitted on the training part; the shipped one was then fitted on all examples with the same settings."
+	}
+	manifest, tensors := model.Bundle(c.Precision)
+	manifest.Name, manifest.Title, manifest.Question = a.Name, a.Title, a.Question
+	manifest.Card = weights.Card{
+		Summary: a.Summary, IntendedUse: a.IntendedUse, Limits: a.Limits,
+		Data: []weights.Data{{
+			Name: cmp.Or(a.DataName, filepath.Base(c.Data)), Licence: cmp.Or(a.DataLicence, "not stated"),
+			Rows: data.Rows, Examples: len(data.Examples), SHA256: data.SHA256,
+		}},
+		Training: training, Refitted: c.Refit, Evaluations: evaluations,
+	}
+	if err := bundle.Write(c.Out, manifest, tensors); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(c.Out, "CARD.md"), card.Markdown(manifest), 0o644); err != nil {
+		return err
+	}
+	result.Examples, result.Skipped, result.Labels = len(data.Examples), data.Skipped, len(data.Labels)
+	for _, v := range model.Vocabularies {
+		result.Features += len(v.Keys)
+	}
+	return c.print(s, result)
+}
+
+// measure evaluates the model, quantized as it will ship, on the part kept aside.
+func (c *trainCommand) measure(ctx context.Context, model *train.Model) (metrics.Report, error) {
+	data, err := c.load(c.Measure)
+	if err != nil {
+		return metrics.Report{}, err
+	}
+	manifest, tensors := model.Bundle(c.Precision)
+	engine, err := evaluate.InMemory(manifest, tensors)
+	if err != nil {
+		return metrics.Report{}, err
+	}
+	return evaluate.Run(ctx, engine, &manifest, data, nil)
+}
+
+// cited reads the reports named by --cite, by rising protocol name.
+func (c *trainCommand) cited() ([]weights.Evaluation, error) {
+	var out []weights.Evaluation
+	for _, protocol := range slices.Sorted(maps.Keys(c.Cite)) {
+		text, err := os.ReadFile(c.Cite[protocol])
+		if err != nil {
+			return nil, err
+		}
+		var report metrics.Report
+		if err := json.Unmarshal(text, &report); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Cite[protocol], err)
+		}
+		e := evaluate.Evaluation(protocol, report)
+		e.PerLabel, e.Bins = nil, nil
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func trial(t train.Trial) chosen {
+	return chosen{t.Candidate.Features.Name, t.Candidate.Family, t.Candidate.C, t.MacroF1, t.MicroF1}
+}
+
+func (c *trainCommand) print(s streams, o outcome) error {
+	if c.JSON {
+		out := json.NewEncoder(s.out)
+		out.SetIndent("", " ")
+		return out.Encode(o)
+	}
+	fmt.Fprintf(s.out, "%d examples, %d labels, %d n-grams", o.Examples, o.Labels, o.Features)
+	if o.Skipped > 0 {
+		fmt.Fprintf(s.out, " (%d rows without text skipped)", o.Skipped)
+	}
+	fmt.Fprintln(s.out)
+	for _, t := range o.Trials {
+		mark := " "
+		if t == o.Chosen {
+			mark = "*"
+		}
+		fmt.Fprintf(s.out, "%s %-10s %-4s C=%-8g macro-F1 %.4f  micro-F1 %.4f\n", mark, t.Features, t.Family, t.C, t.MacroF1, t.MicroF1)
+	}
+	if o.Measured != nil {
+		fmt.Fprintf(s.out, "\nmeasured on part %q: ", c.Measure)
+		printReport(s.out, *o.Measured)
+	}
+	_, err := fmt.Fprintf(s.out, "wrote %s\n", o.Out)
+	return err
+}
+
+// about reads the names and texts of the card.
+func (c *trainCommand) about() (about, error) {
+	name := filepath.Base(filepath.Clean(c.Out))
+	a := about{Name: name, Title: name, Question: "Which label does this note belong to?"}
+	if c.Card == "" {
+		a.Name = slug(name)
+		return a, nil
+	}
+	text, err := os.ReadFile(c.Card)
+	if err != nil {
+		return a, err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&a); err != nil {
+		return a, fmt.Errorf("%s: %w", c.Card, err)
+	}
+	return a, nil
+}
+
+// about is what --card holds.
+type about struct {
+	Name        string   `json:"name"`
+	Title       string   `json:"title"`
+	Question    string   `json:"question"`
+	Summary     string   `json:"summary"`
+	IntendedUse []string `json:"intended_use"`
+	Limits      []string `json:"limits"`
+	DataName    string   `json:"data_name"`
+	DataLicence string   `json:"data_licence"`
+}
+
+// slug makes a name that manifests accept.
+func slug(name string) string {
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, name)
+	return cmp.Or(strings.Trim(clean, "-"), "model")
 }

@@ -11,7 +11,7 @@ func (m *Model) Bundle(precision string) (weights.Manifest, []weights.Values) {
 		Task:        weights.Task{Kind: weights.MultiClass, Labels: m.Labels},
 		Text:        Text,
 		TFIDF:       &weights.TFIDF{},
-		Linear:      &weights.Linear{Family: m.Chosen.Family, C: m.Chosen.C},
+		Linear:      &weights.Linear{Family: m.Best.Candidate.Family, C: m.Best.Candidate.C},
 		Calibration: m.Calibration,
 		Thresholds:  m.Thresholds,
 	}

@@ -49,6 +49,12 @@ type Settings struct {
 	Progress   func(stage string, done, total int) // may be nil
 }
 
+// Only narrows the settings to one candidate.
+func (s Settings) Only(c Candidate) Settings {
+	s.Features, s.Families, s.Cs = []FeatureSet{c.Features}, []string{c.Family}, []float64{c.C}
+	return s
+}
+
 func (s Settings) progress(stage string, done, total int) {
 	if s.Progress != nil {
 		s.Progress(stage, done, total)
@@ -59,7 +65,7 @@ func (s Settings) progress(stage string, done, total int) {
 type Model struct {
 	Labels       []string
 	MultiLabel   bool
-	Chosen       Candidate
+	Best         Trial   // the one chosen
 	Trials       []Trial // every candidate, in the order tried
 	Vocabularies []*Vocabulary
 	Linear       *fit.Linear
@@ -294,7 +300,7 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 	return &Model{
 		Labels:       t.data.Labels,
 		MultiLabel:   t.MultiLabel,
-		Chosen:       chosen.Candidate,
+		Best:         chosen,
 		Trials:       trials,
 		Vocabularies: vocabularies,
 		Linear:       model,
@@ -363,6 +369,9 @@ func f1(asserted []bool, t fit.Targets) (macro, micro float64) {
 		if hit, sum = hit+hits[l], sum+sums[l]; sums[l] > 0 {
 			macro += 2 * hits[l] / sums[l] / float64(t.Labels)
 		}
+	}
+	if sum == 0 {
+		return macro, 0
 	}
 	return macro, 2 * hit / sum
 }

@@ -1,0 +1,75 @@
+# make run and make test do all the set-up; the other targets are their parts.
+GO      ?= go
+MODULE  := wasm/host/built/bedside.wasm
+SHARED  := ../shared
+BUNDLES := weights/specialty
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: run build module page test unit e2e lint types bench model clean system
+.DELETE_ON_ERROR:
+
+## run: build everything and serve the page on this machine
+run: build
+	bin/bedside serve
+
+## build: bin/bedside, one static binary with page, module and weights; dist/, the same page as files
+build: page
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w" -o bin/bedside ./tools/bedside
+	bin/bedside site --out dist
+
+## module: the WebAssembly module that page, kiosk and headless hosts run
+module:
+	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags="-s -w" -buildmode=c-shared -o $(MODULE) ./wasm/module
+
+page: module site/node_modules/.package-lock.json
+	$(GO) run ./tools/bedside site --source site $(addprefix --bundle ,$(BUNDLES)) --out site/dist
+
+site/node_modules/.package-lock.json: site/package-lock.json
+	cd site && npm ci --no-audit --no-fund --ignore-scripts
+
+## test: everything CI runs
+test: system build lint unit e2e
+
+unit:
+	$(GO) test $$($(GO) list ./... | grep -v bedside/e2e)
+
+## e2e: the module under wazero and the page in a real Chromium
+e2e: build
+	$(GO) test -count=1 -timeout 30m ./e2e
+
+## lint: gofmt, go vet, staticcheck, tsc
+lint: types
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./wasm/module
+	$(GO) run $(STATICCHECK) ./...
+
+types: site/node_modules/.package-lock.json
+	cd site && npm run --silent types
+
+## model: train the shipped model from the data beside this checkout, and write its card
+model: DATA := --data $(SHARED)/data/mtsamples/mtsamples.csv --text transcription --label medical_specialty
+model: ROWS := --split $(SHARED)/reference/specialty/rows_split.csv
+model:
+	mkdir -p out
+	for family in lr svm; do \
+	  $(GO) run ./tools/bedside train $(DATA) $(ROWS) --features notebook --family $$family --C 1 --out out/rows-$$family && \
+	  $(GO) run ./tools/bedside evaluate --bundle out/rows-$$family $(DATA) $(ROWS) --part test --json > out/rows-$$family.json || exit 1; \
+	done
+	$(GO) run ./tools/bedside train $(DATA) --group-by-text --multi-label \
+	  --split $(SHARED)/reference/specialty/grouped_split.csv --measure test --refit \
+	  --features word,word+char --family lr,svm --C 1,3,10 --card weights/specialty.json \
+	  --cite "published protocol (rows, one label each), logistic regression C=1=out/rows-lr.json" \
+	  --cite "published protocol (rows, one label each), linear SVM=out/rows-svm.json" \
+	  --out weights/specialty
+
+## bench: the numbers of the README, measured here
+bench: build
+	sh tools/bench.sh
+
+## system: Debian packages that the tests need, where they are missing and can be had
+system:
+	sh .ci/system
+
+clean:
+	rm -rf bin dist out $(MODULE) site/dist/* site/node_modules

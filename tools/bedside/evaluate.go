@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"bedside/tools/evaluate"
+	"bedside/tools/metrics"
+	"bedside/weights"
+)
+
+type evaluateCommand struct {
+	dataFlags `embed:""`
+
+	Bundle string `help:"Directory of the model." required:"" placeholder:"DIR" type:"existingdir"`
+	Part   string `help:"With --split: the part to measure." placeholder:"PART"`
+	Engine string `help:"What runs the model: native Go, or the WebAssembly module under wazero. The figures are equal." default:"native" enum:"native,wazero"`
+	JSON   bool   `help:"Print the figures as JSON."`
+}
+
+func (c *evaluateCommand) Help() string {
+	return `Figures mean what scikit-learn means by them. For models of several labels, predicted
+labels are those that reach their threshold; for models of one label, the most
+probable. Labels in the data that the model does not know are counted and left out.
+
+Example:
+  bedside evaluate --bundle my-model --data notes.csv --text note --label specialty \
+      --split split.csv --part test --json`
+}
+
+// Run prints the figures.
+func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
+	if c.Part != "" && c.Split == "" {
+		return usagef("--part needs --split")
+	}
+	engine, manifest, done, err := c.engine(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	data, err := c.load(c.Part)
+	if err != nil {
+		return err
+	}
+	for _, d := range manifest.Card.Data {
+		if d.SHA256 == data.SHA256 && manifest.Card.Refitted {
+			fmt.Fprintln(s.err, "warning: this model was fitted on every row of this file; its figures here say nothing about new notes")
+		}
+	}
+	p := newProgress(s)
+	report, err := evaluate.Run(ctx, engine, manifest, data, func(done, total int) { p.show("classifying", done, total) })
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		out := json.NewEncoder(s.out)
+		out.SetIndent("", " ")
+		return out.Encode(report)
+	}
+	printReport(s.out, report)
+	return nil
+}
+
+func (c *evaluateCommand) engine(ctx context.Context) (evaluate.Engine, *weights.Manifest, func(), error) {
+	files := os.DirFS(c.Bundle)
+	if c.Engine == "native" {
+		engine, manifest, err := evaluate.Native(ctx, files)
+		return engine, manifest, func() {}, err
+	}
+	h, err := newHost(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	done := func() { _ = h.Close(context.WithoutCancel(ctx)) }
+	engine, manifest, err := evaluate.Wazero(ctx, h, files)
+	if err != nil {
+		done()
+	}
+	return engine, manifest, done, err
+}
+
+func printReport(w io.Writer, r metrics.Report) {
+	fmt.Fprintf(w, "%d notes", r.N)
+	if r.UnknownLabels > 0 {
+		fmt.Fprintf(w, ", %d labels unknown to the model left out", r.UnknownLabels)
+	}
+	fmt.Fprintln(w)
+	for _, f := range evaluate.Figures(r) {
+		fmt.Fprintf(w, "  %-28s %.4f\n", f.Name, f.Value)
+	}
+	fmt.Fprintf(w, "  %-28s %.3f ms\n\n%-32s %9s %9s %9s %8s\n", "latency, median", r.LatencyMS,
+		"label", "precision", "recall", "F1", "support")
+	for _, l := range r.PerLabel {
+		fmt.Fprintf(w, "%-32s %9.3f %9.3f %9.3f %8d\n", l.Label, l.Precision, l.Recall, l.F1, l.Support)
+	}
+}

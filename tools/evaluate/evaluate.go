@@ -1,0 +1,152 @@
+// Package evaluate measures a model's answers on labelled notes.
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+	"time"
+
+	"bedside/tools/dataset"
+	"bedside/tools/metrics"
+	"bedside/wasm/classify"
+	"bedside/wasm/host"
+	"bedside/weights"
+	"bedside/weights/bundle"
+)
+
+// Engine classifies one note. It must be safe for concurrent use.
+type Engine func(ctx context.Context, note string) (*classify.Result, error)
+
+// Native runs the bundle in files as Go code of this process, with as many copies of
+// the scratch memory as calls run at once.
+func Native(ctx context.Context, files fs.FS) (Engine, *weights.Manifest, error) {
+	b, err := bundle.Open(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	tensors, err := b.Load(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, err := native(b.Manifest, tensors)
+	return engine, b.Manifest, err
+}
+
+// InMemory runs a bundle that has not been written.
+func InMemory(m weights.Manifest, values []weights.Values) (Engine, error) {
+	stream, err := m.Layout(values)
+	if err != nil {
+		return nil, err
+	}
+	tensors := m.Allocate()
+	for i, t := range m.Tensors {
+		copy(tensors.At(weights.Segment{Tensor: i, Length: t.Size}), stream[t.Offset:])
+	}
+	copy(tensors.At(weights.Segment{Tensor: weights.Header, Length: m.HeaderBytes()}), stream)
+	return native(&m, tensors)
+}
+
+func native(m *weights.Manifest, tensors weights.Tensors) (Engine, error) {
+	first, err := classify.New(m, tensors)
+	if err != nil {
+		return nil, err
+	}
+	models := sync.Pool{New: func() any {
+		model, _ := classify.New(m, tensors) // succeeded above, on the same input
+		return model
+	}}
+	models.Put(first)
+	return func(_ context.Context, note string) (*classify.Result, error) {
+		model := models.Get().(*classify.Model)
+		defer models.Put(model)
+		return model.Classify(note, classify.Options{})
+	}, nil
+}
+
+// Wazero runs the bundle as a model of h.
+func Wazero(ctx context.Context, h *host.Host, files fs.FS) (Engine, *weights.Manifest, error) {
+	m, err := h.Load(ctx, files)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx context.Context, note string) (*classify.Result, error) {
+		return m.Classify(ctx, note, classify.Options{})
+	}, m.Manifest(), nil
+}
+
+// Run classifies every example, one after another, and measures. Labels that the
+// model does not know are counted and left out, and with them examples that have no
+// other label.
+func Run(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dataset, progress func(done, total int)) (metrics.Report, error) {
+	position := make([]int, len(d.Labels)) // in the model's labels, or -1
+	unknown := 0
+	for i, name := range d.Labels {
+		if position[i] = slices.Index(m.Task.Labels, name); position[i] < 0 {
+			unknown++
+		}
+	}
+	a := metrics.Answers{Labels: m.Task.Labels, MultiClass: m.Task.Kind == weights.MultiClass}
+	var times []time.Duration
+	for i, e := range d.Examples {
+		truth := known(e.Labels, position)
+		if len(truth) == 0 {
+			continue
+		}
+		a.MultiClass = a.MultiClass && len(truth) == 1
+		begin := time.Now()
+		r, err := engine(ctx, e.Text)
+		if errors.Is(err, classify.ErrEmptyNote) {
+			continue
+		}
+		if err != nil {
+			return metrics.Report{}, fmt.Errorf("row %d: %w", e.Row, err)
+		}
+		times = append(times, time.Since(begin))
+		add(&a, truth, r)
+		if progress != nil {
+			progress(i+1, len(d.Examples))
+		}
+	}
+	if len(times) == 0 {
+		return metrics.Report{}, fmt.Errorf("no example to measure: %d examples, %d of %d labels unknown to the model", len(d.Examples), unknown, len(d.Labels))
+	}
+	report, err := metrics.Measure(a)
+	if err != nil {
+		return metrics.Report{}, err
+	}
+	slices.Sort(times)
+	report.UnknownLabels = unknown
+	report.LatencyMS = float64(times[len(times)/2].Nanoseconds()) / 1e6
+	return report, nil
+}
+
+func known(labels, position []int) []int {
+	var out []int
+	for _, l := range labels {
+		if position[l] >= 0 {
+			out = append(out, position[l])
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// add takes in the answer for one example.
+func add(a *metrics.Answers, truth []int, r *classify.Result) {
+	row := make([]float64, len(r.Labels))
+	asserted := []int{}
+	for _, l := range r.Labels {
+		row[l.Index] = l.Probability
+		if l.Clears {
+			asserted = append(asserted, l.Index)
+		}
+	}
+	slices.Sort(asserted)
+	a.Truth = append(a.Truth, truth)
+	a.Asserted = append(a.Asserted, asserted)
+	a.Probabilities = append(a.Probabilities, row...)
+}

@@ -1,0 +1,27 @@
+package evaluate
+
+import (
+	"bedside/tools/metrics"
+	"bedside/weights"
+)
+
+// Figures lists a report's headline numbers with the names people read.
+func Figures(r metrics.Report) []weights.Figure {
+	return []weights.Figure{
+		{Name: "top label right", Value: r.Top1InSet},
+		{Name: "recall at 3", Value: r.RecallAt3},
+		{Name: "LRAP", Value: r.LRAP},
+		{Name: "micro-F1", Value: r.MicroF1},
+		{Name: "macro-F1", Value: r.MacroF1},
+		{Name: "exactly right", Value: r.Accuracy},
+		{Name: "mean average precision", Value: r.MAP},
+		{Name: "calibration error (ECE)", Value: r.ECE},
+		{Name: "coverage (something asserted)", Value: r.Coverage},
+		{Name: "top asserted label right", Value: r.RightIfSure},
+	}
+}
+
+// Evaluation is a report as a model card keeps it.
+func Evaluation(protocol string, r metrics.Report) weights.Evaluation {
+	return weights.Evaluation{Protocol: protocol, N: r.N, Figures: Figures(r), PerLabel: r.PerLabel, Bins: r.Reliability}
+}
