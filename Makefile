@@ -59,8 +59,8 @@ model:
 	$(GO) run ./tools/bedside train $(DATA) --group-by-text --multi-label \
 	  --split $(SHARED)/reference/specialty/grouped_split.csv --measure test --refit \
 	  --features word,word+char --family lr,svm --C 1,3,10 --card weights/specialty.json \
-	  --cite "published protocol (rows, one label each), logistic regression C=1=out/rows-lr.json" \
-	  --cite "published protocol (rows, one label each), linear SVM=out/rows-svm.json" \
+	  --cite "published protocol (a row an example, one label each), logistic regression=out/rows-lr.json" \
+	  --cite "published protocol (a row an example, one label each), linear SVM=out/rows-svm.json" \
 	  --out weights/specialty
 
 ## bench: the numbers of the README, measured here

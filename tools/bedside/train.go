@@ -59,7 +59,8 @@ type trainCommand struct {
 
 func (c *trainCommand) Help() string {
 	return `Every combination of --features, --family and --C is tried by cross-validation and
-the one with the best macro-F1 on held-out folds is fitted. Calibration and
+the one with the best macro-F1 on held-out folds is fitted; of feature sets that do
+equally well, to within a standard error, the first named is. Calibration and
 thresholds come from the held-out folds too. The same data and --seed give the same
 bundle, byte for byte.
 

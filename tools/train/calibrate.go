@@ -13,20 +13,37 @@ import (
 // Multi-label: Platt's sigmoid for each label. Labels with few examples say little
 // about themselves, so each label's slope and intercept are drawn towards those
 // fitted on all labels together. Multi-class: one temperature.
+//
+// A score of fit.Floor or its negative says that the notes trained on all agreed about
+// the label: it measures the split, not the classifier, and is left out.
 func Calibrate(scores []float64, t fit.Targets) weights.Calibration {
 	if t.MultiClass {
 		return weights.Calibration{Kind: weights.Temperature, Slope: []float64{temperature(scores, t)}}
 	}
 	right := indicator(t)
 	pooled := platt{slope: 1}
-	pooled.fit(scores, right, nil)
+	known, truth := learnt(scores, right)
+	pooled.fit(known, truth, nil)
 	c := weights.Calibration{Kind: weights.Platt}
 	for l := range t.Labels {
 		p := pooled
-		p.fit(column(scores, l, t.Labels), column(right, l, t.Labels), &pooled)
+		known, truth := learnt(column(scores, l, t.Labels), column(right, l, t.Labels))
+		p.fit(known, truth, &pooled)
 		c.Slope, c.Intercept = append(c.Slope, p.slope), append(c.Intercept, p.intercept)
 	}
 	return c
+}
+
+// learnt keeps the scores, and what is right of them, that stand for something learnt.
+func learnt(scores []float64, right []bool) ([]float64, []bool) {
+	var known []float64
+	var truth []bool
+	for i, s := range scores {
+		if math.Abs(s) != -fit.Floor {
+			known, truth = append(known, s), append(truth, right[i])
+		}
+	}
+	return known, truth
 }
 
 // platt is sigmoid(slope*score + intercept).
@@ -100,6 +117,9 @@ func temperature(scores []float64, t fit.Targets) float64 {
 	loss := func(factor float64) float64 {
 		sum, row := 0.0, make([]float64, t.Labels)
 		for i, set := range t.Sets {
+			if scores[i*t.Labels+set[0]] == fit.Floor {
+				continue
+			}
 			for l := range row {
 				row[l] = factor * scores[i*t.Labels+l]
 			}

@@ -57,7 +57,7 @@ func bestScale(weight []float64) float64 {
 	for _, w := range weight {
 		largest = max(largest, math.Abs(w))
 	}
-	if largest == 0 {
+	if largest < 1e-30 { // nothing, or too little for a float32 scale
 		return 1
 	}
 	best, least := 0.0, math.Inf(1)

@@ -35,13 +35,14 @@ type Trial struct {
 	MacroF1   float64
 	MicroF1   float64
 
-	scores []float64 // held-out scores [examples][labels]
+	scores   []float64 // held-out scores [examples][labels]
+	asserted []bool    // what they lead to, likewise
 }
 
 // Settings say what to train and what to choose from.
 type Settings struct {
 	MultiLabel bool
-	Features   []FeatureSet
+	Features   []FeatureSet // cheapest first
 	Families   []string
 	Cs         []float64 // ascending
 	Folds      int
@@ -73,17 +74,18 @@ type Model struct {
 	Thresholds   []float64
 }
 
-// Train chooses the candidate with the best macro-F1 on held-out folds, fits its
-// calibration and thresholds on the held-out scores, and the model on all examples.
+// Train chooses the candidate with the best macro-F1 on held-out folds (see choose),
+// fits its calibration and thresholds on the held-out scores, and the model on all
+// examples.
 // The same data, settings and seed give the same model, bit for bit.
 func Train(ctx context.Context, d *dataset.Dataset, s Settings) (*Model, error) {
 	if err := check(d, s); err != nil {
 		return nil, err
 	}
 	t := &trainer{Settings: s, data: d, targets: targets(d, s.MultiLabel), fold: folds(d, s.Folds, s.Seed)}
-	t.steps = (s.Folds*len(s.Families)*len(s.Cs) + 1) * len(s.Features)
+	t.steps = (1+s.Folds*len(s.Families)*len(s.Cs))*len(s.Features) + 1
 	var trials []Trial
-	best, corpora := -1, []*Corpus(nil)
+	var corpora [][]*Corpus // by trial
 	for _, features := range s.Features {
 		analyzed, err := t.analyze(ctx, features)
 		if err != nil {
@@ -94,12 +96,11 @@ func Train(ctx context.Context, d *dataset.Dataset, s Settings) (*Model, error) 
 			return nil, err
 		}
 		for _, trial := range tried {
-			if trials = append(trials, trial); best < 0 || trial.MacroF1 > trials[best].MacroF1 {
-				best, corpora = len(trials)-1, analyzed
-			}
+			trials, corpora = append(trials, trial), append(corpora, analyzed)
 		}
 	}
-	return t.finish(ctx, trials, best, corpora)
+	best := choose(trials, t.targets, s.Seed)
+	return t.finish(ctx, trials, best, corpora[best])
 }
 
 func check(d *dataset.Dataset, s Settings) error {
@@ -112,10 +113,15 @@ func check(d *dataset.Dataset, s Settings) error {
 	if len(d.Labels) < 2 {
 		return fmt.Errorf("%d distinct labels: there is nothing to tell apart", len(d.Labels))
 	}
+	texts := map[int]bool{}
 	for _, e := range d.Examples {
 		if !s.MultiLabel && len(e.Labels) != 1 {
 			return fmt.Errorf("row %d has %d labels: train with --multi-label", e.Row, len(e.Labels))
 		}
+		texts[e.Group] = true
+	}
+	if len(texts) < s.Folds {
+		return fmt.Errorf("%d folds for %d distinct notes: equal notes stay together, so want a distinct one for each fold", s.Folds, len(texts))
 	}
 	return nil
 }
@@ -157,6 +163,7 @@ func (t *trainer) analyze(ctx context.Context, f FeatureSet) ([]*Corpus, error) 
 		}
 		corpora = append(corpora, c)
 	}
+	t.step("counted n-grams, " + f.Name)
 	return corpora, nil
 }
 
@@ -175,7 +182,8 @@ func (t *trainer) try(ctx context.Context, f FeatureSet, corpora []*Corpus) ([]T
 		}
 	}
 	for i := range trials {
-		trials[i].MacroF1, trials[i].MicroF1 = t.measure(trials[i].scores)
+		trials[i].asserted = t.assert(trials[i].scores)
+		trials[i].MacroF1, trials[i].MicroF1 = f1(trials[i].asserted, t.targets)
 	}
 	return trials, nil
 }
@@ -234,12 +242,11 @@ func (t *trainer) fit(ctx context.Context, d *fit.Design, of fit.Targets, c Cand
 	return nil, fmt.Errorf("family %q: want %s or %s", c.Family, LogisticRegression, SVM)
 }
 
-// measure answers what macro- and micro-F1 held-out scores lead to when the
-// calibration and thresholds for each fold are fitted on the other folds.
-func (t *trainer) measure(scores []float64) (macro, micro float64) {
-	labels := t.targets.Labels
+// assert answers which labels held-out scores lead to when the calibration and
+// thresholds for each fold are fitted on the other folds.
+func (t *trainer) assert(scores []float64) []bool {
+	labels, asserted := t.targets.Labels, make([]bool, len(scores))
 	if t.targets.MultiClass {
-		asserted := make([]bool, len(scores))
 		for i := range t.fold {
 			row := scores[i*labels : (i+1)*labels]
 			best := 0
@@ -250,9 +257,8 @@ func (t *trainer) measure(scores []float64) (macro, micro float64) {
 			}
 			asserted[i*labels+best] = true
 		}
-		return f1(asserted, t.targets)
+		return asserted
 	}
-	asserted := make([]bool, len(scores))
 	for k := range t.Folds {
 		var others, held []int
 		for i, fold := range t.fold {
@@ -273,7 +279,7 @@ func (t *trainer) measure(scores []float64) (macro, micro float64) {
 			}
 		}
 	}
-	return f1(asserted, t.targets)
+	return asserted
 }
 
 // finish fits the best trial's settings on everything.
@@ -296,7 +302,7 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 		return nil, err
 	}
 	calibration := Calibrate(chosen.scores, t.targets)
-	t.progress("fitted "+chosen.Candidate.String(), t.steps, t.steps)
+	t.step("fitted " + chosen.Candidate.String())
 	return &Model{
 		Labels:       t.data.Labels,
 		MultiLabel:   t.MultiLabel,

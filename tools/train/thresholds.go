@@ -10,19 +10,28 @@ import (
 // MultiClassThreshold asserts a class when it is likelier than all others together.
 const MultiClassThreshold = 0.5
 
+// Never is a threshold that no probability reaches: nothing speaks for the label.
+const Never = 2
+
 // Thresholds chooses, on held-out probabilities [rows][labels], the probability from
 // which each label is asserted.
 //
 // Multi-label: the threshold with the best F1, where each row counts as right by half
 // its label and half its probability. Labels alone make thresholds of rare labels hang
-// on single rows; probabilities alone trust the calibration blindly.
+// on single rows; probabilities alone trust the calibration blindly. A label that no
+// row has gets Never.
 func Thresholds(probabilities []float64, t fit.Targets) []float64 {
 	thresholds := make([]float64, t.Labels)
 	right := indicator(t)
 	for l := range thresholds {
 		thresholds[l] = MultiClassThreshold
-		if !t.MultiClass {
-			thresholds[l] = bestF1(column(probabilities, l, t.Labels), column(right, l, t.Labels))
+		if t.MultiClass {
+			continue
+		}
+		if truth := column(right, l, t.Labels); slices.Contains(truth, true) {
+			thresholds[l] = bestF1(column(probabilities, l, t.Labels), truth)
+		} else {
+			thresholds[l] = Never
 		}
 	}
 	return thresholds

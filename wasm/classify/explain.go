@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"math"
 	"slices"
 	"unicode/utf8"
 )
@@ -30,15 +31,9 @@ func (m *Model) explainLabel(label Label, features int) Explanation {
 	for k := range contributions {
 		contributions[k] = m.contribution(k, l)
 	}
-	order := byMagnitude(contributions)
+	order := largest(contributions, features)
 	e := Explanation{Index: l, Name: label.Name, Logit: label.Logit, Bias: float64(m.bias[l]), Features: []Feature{}}
-	for _, k := range order[min(features, len(order)):] {
-		e.Rest += contributions[k]
-	}
-	for _, k := range order[:min(features, len(order))] {
-		if contributions[k] == 0 {
-			break
-		}
+	for _, k := range order {
 		column := m.vector.Columns[k]
 		e.Features = append(e.Features, Feature{
 			Contribution: contributions[k],
@@ -47,12 +42,37 @@ func (m *Model) explainLabel(label Label, features int) Explanation {
 			Spans:        [][2]int{},
 		})
 		m.listed[column] = int32(len(e.Features))
+		contributions[k] = 0
+	}
+	for _, c := range contributions {
+		e.Rest += c
 	}
 	m.locate(e.Features)
-	for _, k := range order[:len(e.Features)] {
+	for _, k := range order {
 		m.listed[m.vector.Columns[k]] = 0
 	}
 	return e
+}
+
+// largest answers the positions of the n largest contributions by magnitude, largest
+// first, ties by position, zeros left out. It keeps a short sorted list, since n is
+// far smaller than the number of contributions.
+func largest(contributions []float64, n int) []int {
+	order := make([]int, 0, min(n, len(contributions))+1)
+	for k, c := range contributions {
+		size := math.Abs(c)
+		if c == 0 || len(order) == n && size <= math.Abs(contributions[order[n-1]]) {
+			continue
+		}
+		order = append(order, k)
+		at := len(order) - 1
+		for ; at > 0 && math.Abs(contributions[order[at-1]]) < size; at-- {
+			order[at] = order[at-1]
+		}
+		order[at] = k
+		order = order[:min(len(order), n)]
+	}
+	return order
 }
 
 // locate fills the spans of the features that m.listed names.

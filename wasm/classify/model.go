@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -18,6 +17,9 @@ import (
 
 // MaxNoteBytes is the largest note, in bytes of UTF-8.
 const MaxNoteBytes = 16 << 20
+
+// MaxFeatures is the most n-grams an explanation lists.
+const MaxFeatures = 1000
 
 // Errors about what was asked, as opposed to defects.
 var (
@@ -113,8 +115,8 @@ func check(note string, o Options) error {
 		return ErrEmptyNote
 	case o.Offsets != "" && o.Offsets != "utf8" && o.Offsets != "utf16":
 		return fmt.Errorf("%w: offsets %.16q, want \"utf8\" or \"utf16\"", ErrOptions, o.Offsets)
-	case o.Explain < 0 || o.Features < 0:
-		return fmt.Errorf("%w: explain and features must not be negative", ErrOptions)
+	case o.Explain < 0 || o.Features < 0 || o.Features > MaxFeatures:
+		return fmt.Errorf("%w: explain must not be negative, features must be 0 to %d", ErrOptions, MaxFeatures)
 	}
 	return nil
 }
@@ -149,16 +151,4 @@ func (m *Model) contribution(k, l int) float64 {
 		return m.vector.Values[k] * float64(m.weight8[at]) * float64(m.scale[l])
 	}
 	return m.vector.Values[k] * float64(m.weight32[at]) * float64(m.scale[l])
-}
-
-// byMagnitude orders contributions, largest first, ties by position.
-func byMagnitude(contributions []float64) []int {
-	order := make([]int, len(contributions))
-	for k := range order {
-		order[k] = k
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(math.Abs(contributions[b]), math.Abs(contributions[a])), cmp.Compare(a, b))
-	})
-	return order
 }
