@@ -2,7 +2,6 @@ package weights
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +28,7 @@ func ParseManifest(data []byte) (*Manifest, error) {
 		Version int    `json:"version"`
 	}
 	if err := json.Unmarshal(data, &version); err != nil {
-		return nil, bad("not readable as JSON: %v", err)
+		return nil, bad("not readable as JSON: %.256v", err)
 	}
 	if version.Format != Format {
 		return nil, bad("format is %.64q, want %q", version.Format, Format)
@@ -41,7 +40,7 @@ func ParseManifest(data []byte) (*Manifest, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(m); err != nil {
-		return nil, bad("not readable: %v", err)
+		return nil, bad("not readable: %.256v", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, bad("holds more than one JSON value")
@@ -135,11 +134,14 @@ func (m *Manifest) checkCalibration() error {
 			return bad("platt calibration has %d slopes and %d intercepts for %d labels", len(c.Slope), len(c.Intercept), labels)
 		}
 	case c.Kind == Temperature && m.Task.Kind == MultiClass:
-		if len(c.Slope) != 1 || len(c.Intercept) != 0 {
-			return bad("temperature calibration wants one slope and no intercepts")
+		if len(c.Slope) != 1 || len(c.Intercept) != 0 || c.Ceiling != 0 {
+			return bad("temperature calibration wants one slope, no intercepts and no ceiling")
 		}
 	default:
 		return bad("calibration %.64q does not fit task %q", c.Kind, m.Task.Kind)
+	}
+	if c.Ceiling != 0 && !(c.Ceiling >= 0.5 && c.Ceiling <= 1) {
+		return bad("calibration ceiling %g, want 0.5 to 1", c.Ceiling)
 	}
 	if len(m.Thresholds) != labels {
 		return bad("%d thresholds for %d labels", len(m.Thresholds), labels)
@@ -289,5 +291,5 @@ func isDigest(s string) bool {
 			return false
 		}
 	}
-	return hex.DecodedLen(len(s)) == 32
+	return len(s) == 64
 }

@@ -84,12 +84,14 @@ type Linear struct {
 	C      float64 `json:"c"`      // inverse regularization strength, for the card
 }
 
-// Calibration maps logits to probabilities. "platt": sigmoid(slope[l]*logit[l] +
-// intercept[l]) for multi-label; "temperature": softmax(slope[0]*logits) for multi-class.
+// Calibration maps logits to probabilities. "platt", for multi-label: ceiling *
+// sigmoid(slope[l]*logit[l] + intercept[l]); "temperature", for multi-class:
+// softmax(slope[0]*logits).
 type Calibration struct {
 	Kind      string    `json:"kind"`
 	Slope     []float64 `json:"slope"`
 	Intercept []float64 `json:"intercept,omitempty"`
+	Ceiling   float64   `json:"ceiling,omitempty"` // 0.5 to 1; absent means 1
 }
 
 // Calibration kinds.

@@ -12,7 +12,9 @@ import (
 //
 // Multi-label: Platt's sigmoid for each label. Labels with few examples say little
 // about themselves, so each label's slope and intercept are drawn towards those
-// fitted on all labels together. Multi-class: one temperature.
+// fitted on all labels together. A ceiling that all labels share is fitted last:
+// where labels are missing from the data now and then, no score makes one certain,
+// and a sigmoid alone would say so. Multi-class: one temperature.
 //
 // A score of fit.Floor or its negative says that the notes trained on all agreed about
 // the label: it measures the split, not the classifier, and is left out.
@@ -31,7 +33,36 @@ func Calibrate(scores []float64, t fit.Targets) weights.Calibration {
 		p.fit(known, truth, &pooled)
 		c.Slope, c.Intercept = append(c.Slope, p.slope), append(c.Intercept, p.intercept)
 	}
+	c.Ceiling = ceiling(probabilities(c, scores, t.Labels), right)
 	return c
+}
+
+// ceiling is the factor on the probabilities, 0.5 to 1, that minimizes their
+// cross-entropy, which is convex in it: the zero of the derivative, by bisection.
+func ceiling(probabilities []float64, right []bool) float64 {
+	falls := func(factor float64) bool {
+		slope := 0.0
+		for i, p := range probabilities {
+			if right[i] {
+				slope -= 1 / factor
+			} else if p > 0 {
+				slope += p / max(1-factor*p, 1e-12)
+			}
+		}
+		return slope < 0
+	}
+	low, high := 0.5, 1.0
+	if falls(high) {
+		return high
+	}
+	for range 50 {
+		if middle := (low + high) / 2; falls(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low
 }
 
 // learnt keeps the scores, and what is right of them, that stand for something learnt.

@@ -102,8 +102,12 @@ func Calibrate(c weights.Calibration, logits, probabilities []float64) {
 		reference.Softmax(probabilities)
 		return
 	}
+	ceiling := c.Ceiling
+	if ceiling == 0 {
+		ceiling = 1
+	}
 	for l, z := range logits {
-		probabilities[l] = reference.Sigmoid(float64(z*c.Slope[l]) + c.Intercept[l])
+		probabilities[l] = ceiling * reference.Sigmoid(float64(z*c.Slope[l])+c.Intercept[l])
 	}
 }
 
