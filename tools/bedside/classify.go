@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,15 +19,20 @@ import (
 
 type classifyCommand struct {
 	Bundle      string   `help:"Directory of the model. Default: the model this binary ships with." placeholder:"DIR" type:"existingdir"`
-	JSON        bool     `help:"Print one JSON object a note, one a line."`
-	Explain     int      `help:"Explain this many of the top labels." default:"1"`
-	Top         int      `help:"Labels to print a note, besides those asserted (text output)." default:"3"`
-	RequireSure bool     `help:"Exit with 3 when a note gets no label."`
+	JSON        bool     `help:"Print one JSON object for each note, one on a line."`
+	Explain     int      `help:"Explain this many of the most probable labels." default:"1"`
+	Top         int      `help:"Print this many of the most probable labels, and those asserted (not with --json)." default:"3"`
+	RequireSure bool     `help:"Exit with 3 when some note gets no label."`
 	Files       []string `arg:"" optional:"" name:"file" help:"Files of one note each; - or nothing reads standard input."`
 }
 
 func (c *classifyCommand) Help() string {
 	return `The model runs as the same WebAssembly module that the page runs, under wazero.
+Labels marked * are asserted: their probability reaches their threshold. Where none
+is, the model is not sure.
+
+A note that cannot be read or classified does not stop the others; the exit code is
+then 1, and its line of --json is {"error":{"code":"…","message":"…"}}.
 
 Examples:
   bedside classify note.txt
@@ -36,6 +42,9 @@ Examples:
 
 // Run classifies each file in turn.
 func (c *classifyCommand) Run(ctx context.Context, s streams) error {
+	if c.Explain < 0 || c.Top < 0 {
+		return usagef("--explain and --top count labels: want 0 or more")
+	}
 	h, err := newHost(ctx)
 	if err != nil {
 		return err
@@ -49,23 +58,96 @@ func (c *classifyCommand) Run(ctx context.Context, s streams) error {
 	if len(files) == 0 {
 		files = []string{"-"}
 	}
-	unsure := false
-	for _, file := range files {
-		r, err := c.one(ctx, s, model, file)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+	return c.all(ctx, s, model, files)
+}
+
+// all classifies the notes, going on after one that is refused.
+func (c *classifyCommand) all(ctx context.Context, s streams, model *host.Model, files []string) error {
+	refused, unsure := 0, false
+	for i, file := range files {
+		answer, sure, err := c.one(ctx, s, model, file)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		unsure = unsure || !r.Sure
+		if err != nil {
+			refused++
+			name := called(file)
+			if errors.Is(err, errTyped) {
+				name = fmt.Sprintf("argument %d", i+1)
+			}
+			fmt.Fprintf(s.err, "bedside: %s: %s\n", name, message(err))
+			answer = c.refusal(err)
+		}
+		if _, err := io.WriteString(s.out, answer); err != nil {
+			return err
+		}
+		unsure = unsure || err == nil && !sure
 	}
-	if unsure && c.RequireSure {
+	switch {
+	case refused > 0 && len(files) > 1:
+		return fmt.Errorf("%d of %d notes were not classified", refused, len(files))
+	case refused > 0:
+		return errReported
+	case unsure && c.RequireSure:
 		return errUnsure
 	}
 	return nil
 }
 
+// one classifies a note and gives what is to be printed, and whether a label is asserted.
+func (c *classifyCommand) one(ctx context.Context, s streams, model *host.Model, file string) (answer string, sure bool, err error) {
+	note, err := readNote(ctx, s, file)
+	if err != nil {
+		return "", false, err
+	}
+	written, err := model.ClassifyJSON(ctx, note, classify.Options{Explain: c.Explain})
+	if err != nil {
+		return "", false, err
+	}
+	r := new(classify.Result)
+	if err := json.Unmarshal(written, r); err != nil {
+		return "", false, fmt.Errorf("the module's answer is not readable: %w", err)
+	}
+	if c.JSON {
+		return string(written) + "\n", r.Sure, nil
+	}
+	return format(file, note, r, c.Top), r.Sure, nil
+}
+
+// refusal is what is printed in place of an answer.
+func (c *classifyCommand) refusal(err error) string {
+	if !c.JSON {
+		return ""
+	}
+	var line struct {
+		Error struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	line.Error.Code, line.Error.Message = "bad-file", message(err)
+	switch refused := (*host.Error)(nil); {
+	case errors.As(err, &refused):
+		line.Error.Code = refused.Code
+	case errors.Is(err, classify.ErrNoteTooLarge):
+		line.Error.Code = host.CodeNoteTooLarge
+	}
+	text, _ := json.Marshal(line) // two strings always become JSON
+	return string(text) + "\n"
+}
+
+// message says why a note was refused, without the steps on the way there.
+func message(err error) string {
+	if refused := (*host.Error)(nil); errors.As(err, &refused) {
+		return refused.Message
+	}
+	return err.Error()
+}
+
 func (c *classifyCommand) load(ctx context.Context, h *host.Host) (*host.Model, error) {
 	if c.Bundle != "" {
-		return h.LoadDir(ctx, c.Bundle)
+		m, err := h.LoadDir(ctx, c.Bundle)
+		return m, in(c.Bundle, err)
 	}
 	files, err := shippedBundle()
 	if err != nil {
@@ -74,88 +156,15 @@ func (c *classifyCommand) load(ctx context.Context, h *host.Host) (*host.Model, 
 	return h.Load(ctx, files)
 }
 
-func (c *classifyCommand) one(ctx context.Context, s streams, model *host.Model, file string) (*classify.Result, error) {
-	note, err := readNote(s, file)
+// in says which bundle an error is about.
+func in(dir string, err error) error {
+	if refused := (*host.Error)(nil); errors.As(err, &refused) {
+		return fmt.Errorf("%s: %s", dir, refused.Message)
+	}
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("%s: %w", dir, err)
 	}
-	options := classify.Options{Explain: c.Explain}
-	if !c.JSON {
-		r, err := model.Classify(ctx, note, options)
-		if err == nil {
-			printResult(s.out, file, note, r, c.Top)
-		}
-		return r, err
-	}
-	answer, err := model.ClassifyJSON(ctx, note, options)
-	if err != nil {
-		return nil, err
-	}
-	r := new(classify.Result)
-	if err := json.Unmarshal(answer, r); err != nil {
-		return nil, fmt.Errorf("the module's answer is not readable: %w", err)
-	}
-	_, err = fmt.Fprintf(s.out, "%s\n", answer)
-	return r, err
-}
-
-func readNote(s streams, file string) (string, error) {
-	from := s.in
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		from = f
-	}
-	data, err := io.ReadAll(io.LimitReader(from, classify.MaxNoteBytes+1))
-	if err != nil {
-		return "", err
-	}
-	if len(data) > classify.MaxNoteBytes {
-		return "", classify.ErrNoteTooLarge
-	}
-	return string(data), nil
-}
-
-// printResult writes the labels a person wants to see, and the words behind the first.
-func printResult(w io.Writer, file, note string, r *classify.Result, top int) {
-	if !r.Sure {
-		why := "no label reaches its threshold"
-		if r.Reason == classify.NoKnownTerms {
-			why = "the note holds no words the model knows"
-		}
-		fmt.Fprintf(w, "%s: not sure (%s)\n", file, why)
-	} else {
-		fmt.Fprintf(w, "%s:\n", file)
-	}
-	for i, label := range r.Labels {
-		if i >= top && !label.Clears {
-			continue
-		}
-		mark := " "
-		if label.Clears {
-			mark = "*"
-		}
-		fmt.Fprintf(w, "  %s %5.1f %%  %s\n", mark, 100*label.Probability, label.Name)
-	}
-	for _, e := range r.Explanations {
-		fmt.Fprintf(w, "  %s, because of: %s\n", e.Name, strings.Join(words(note, e), ", "))
-	}
-}
-
-// words lists the first few word n-grams of an explanation as the note spells them.
-func words(note string, e classify.Explanation) []string {
-	var out []string
-	for _, f := range e.Features {
-		if len(f.Spans) == 0 || len(out) == 8 {
-			continue
-		}
-		span := strings.Join(strings.Fields(note[f.Spans[0][0]:f.Spans[0][1]]), " ")
-		out = append(out, fmt.Sprintf("%s (%+.2f)", span, f.Contribution))
-	}
-	return out
+	return nil
 }
 
 // newHost makes a host whose compiled module is kept between runs where the system

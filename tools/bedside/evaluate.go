@@ -23,8 +23,9 @@ type evaluateCommand struct {
 
 func (c *evaluateCommand) Help() string {
 	return `Figures mean what scikit-learn means by them. For models of several labels, predicted
-labels are those that reach their threshold; for models of one label, the most
-probable. Labels in the data that the model does not know are counted and left out.
+labels are those that reach their threshold. For models of one label that is the most
+probable one, unless the data give some note several. Labels in the data that the
+model does not know are counted and left out.
 
 Example:
   bedside evaluate --bundle my-model --data notes.csv --text note --label specialty \
@@ -46,11 +47,12 @@ func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	for _, d := range manifest.Card.Data {
-		if d.SHA256 == data.SHA256 && manifest.Card.Refitted {
-			fmt.Fprintln(s.err, "warning: this model was fitted on every row of this file; its figures here say nothing about new notes")
+		if d.SHA256 == data.SHA256 && (manifest.Card.Refitted || c.Part == "") {
+			fmt.Fprintln(s.err, "warning: this model was trained on notes of this very file; figures measured on them say little about new notes")
 		}
 	}
 	p := newProgress(s)
+	defer p.end()
 	report, err := evaluate.Run(ctx, engine, manifest, data, func(done, total int) { p.show("classifying", done, total) })
 	if err != nil {
 		return err
@@ -68,7 +70,7 @@ func (c *evaluateCommand) engine(ctx context.Context) (evaluate.Engine, *weights
 	files := os.DirFS(c.Bundle)
 	if c.Engine == "native" {
 		engine, manifest, err := evaluate.Native(ctx, files)
-		return engine, manifest, func() {}, err
+		return engine, manifest, func() {}, in(c.Bundle, err)
 	}
 	h, err := newHost(ctx)
 	if err != nil {
@@ -79,7 +81,7 @@ func (c *evaluateCommand) engine(ctx context.Context) (evaluate.Engine, *weights
 	if err != nil {
 		done()
 	}
-	return engine, manifest, done, err
+	return engine, manifest, done, in(c.Bundle, err)
 }
 
 func printReport(w io.Writer, r metrics.Report) {
@@ -89,11 +91,11 @@ func printReport(w io.Writer, r metrics.Report) {
 	}
 	fmt.Fprintln(w)
 	for _, f := range evaluate.Figures(r) {
-		fmt.Fprintf(w, "  %-28s %.4f\n", f.Name, f.Value)
+		fmt.Fprintf(w, "  %-30s %.4f\n", f.Name, f.Value)
 	}
-	fmt.Fprintf(w, "  %-28s %.3f ms\n\n%-32s %9s %9s %9s %8s\n", "latency, median", r.LatencyMS,
+	fmt.Fprintf(w, "  %-30s %.3f ms\n\n%-32s %9s %9s %9s %8s\n", "latency, median", r.LatencyMS,
 		"label", "precision", "recall", "F1", "support")
 	for _, l := range r.PerLabel {
-		fmt.Fprintf(w, "%-32s %9.3f %9.3f %9.3f %8d\n", l.Label, l.Precision, l.Recall, l.F1, l.Support)
+		fmt.Fprintf(w, "%-32s %9.3f %9.3f %9.3f %8d\n", printable(l.Label), l.Precision, l.Recall, l.F1, l.Support)
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/term"
 )
 
 // Exit codes, for scripts.
@@ -40,15 +42,19 @@ type streams struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	info, err := os.Stderr.Stat()
-	s := streams{os.Stdin, os.Stdout, os.Stderr, err == nil && info.Mode()&os.ModeCharDevice != 0}
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends what does not listen
+	s := streams{os.Stdin, os.Stdout, os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))}
 	code := run(ctx, os.Args[1:], s)
 	stop()
 	os.Exit(code)
 }
 
-// errUnsure makes the exit code exitUnsure.
-var errUnsure = errors.New("a note got no label")
+// errUnsure makes the exit code exitUnsure; errReported makes it exitFailed, where the
+// message has been printed.
+var (
+	errUnsure   = errors.New("a note got no label")
+	errReported = errors.New("reported")
+)
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, s streams) (code int) {
@@ -82,7 +88,9 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 	}
 	chosen, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(s.err, "bedside: %v\nRun \"bedside --help\", or --help after a command's name.\n", err)
+		// kong names the end of the command line by its token.
+		problem := strings.Replace(err.Error(), `expected string value but got "EOL" (<EOL>)`, "a value is missing", 1)
+		fmt.Fprintf(s.err, "bedside: %s\nRun \"bedside --help\", or --help after a command's name.\n", problem)
 		return exitUsage
 	}
 	return report(ctx, s, chosen.Run())
@@ -97,6 +105,8 @@ func report(ctx context.Context, s streams, err error) int {
 		return exitOK
 	case errors.Is(err, errUnsure):
 		return exitUnsure
+	case errors.Is(err, errReported):
+		return exitFailed
 	case ctx.Err() != nil:
 		fmt.Fprintln(s.err, "bedside: interrupted")
 		return exitInterrupted

@@ -39,7 +39,9 @@ func (c *siteCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Assemble(c.Out, module, bundles, newProgress(s).show); err != nil {
+	shown := newProgress(s)
+	defer shown.end()
+	if err := p.Assemble(c.Out, module, bundles, shown.show); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(s.out, "wrote %s\n", c.Out)

@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -41,7 +43,7 @@ func (f dataFlags) load(part string) (*dataset.Dataset, error) {
 type trainCommand struct {
 	dataFlags `embed:""`
 
-	Part       string            `help:"With --split: the part to train on." default:"train"`
+	Part       string            `help:"With --split: the part to train on. Default: train." placeholder:"PART"`
 	MultiLabel bool              `help:"Several labels may be right for one note."`
 	Features   []string          `help:"Feature sets to choose from: notebook, word, char, word+char." default:"notebook"`
 	Family     []string          `help:"Classifiers to choose from: lr (logistic regression), svm (linear support vector machine)." default:"lr" enum:"lr,svm"`
@@ -68,7 +70,9 @@ Examples:
   bedside train --data notes.csv --text note --label specialty --out my-model
   bedside train --data notes.csv --text note --label codes --label-separator ';' \
       --multi-label --features word,word+char --family lr,svm --C 0.3,1,3 --out my-model
-  bedside evaluate --bundle my-model --data new.csv --text note --label specialty`
+  bedside evaluate --bundle my-model --data new.csv --text note --label specialty
+  bedside classify --bundle my-model note.txt
+  bedside site --bundle my-model --out public`
 }
 
 // outcome is what train prints with --json.
@@ -93,32 +97,98 @@ type chosen struct {
 
 // Run trains, measures where asked, and writes the bundle.
 func (c *trainCommand) Run(ctx context.Context, s streams) error {
-	settings, err := c.settings(s)
+	in, err := c.read()
 	if err != nil {
 		return err
 	}
-	about, err := c.about()
+	p := newProgress(s)
+	defer p.end()
+	in.settings.Progress = p.show
+	if n := in.seenBefore(); n > 0 {
+		fmt.Fprintf(s.err, "warning: %d of the %d notes of part %q also stand in part %q; figures measured on them say little about new notes\n",
+			n, len(in.kept.Examples), c.Measure, c.Part)
+	}
+	model, err := train.Train(ctx, in.data, in.settings)
 	if err != nil {
 		return err
 	}
-	part := ""
-	if c.Split != "" {
-		part = c.Part
-	} else if c.Measure != "" || c.Refit {
-		return usagef("--measure and --refit need --split")
-	}
-	data, err := c.load(part)
-	if err != nil {
-		return err
-	}
-	model, err := train.Train(ctx, data, settings)
-	if err != nil {
-		return err
-	}
-	return c.finish(ctx, s, about, settings, data, model)
+	return c.finish(ctx, s, in, model)
 }
 
-func (c *trainCommand) settings(s streams) (train.Settings, error) {
+// input is all that training reads.
+type input struct {
+	settings train.Settings
+	about    about
+	cited    []weights.Evaluation
+	data     *dataset.Dataset // to train on
+	kept     *dataset.Dataset // to measure on, or nil
+}
+
+// read takes in everything before the work begins, so that a mistake costs no training.
+func (c *trainCommand) read() (in input, err error) {
+	if c.Split == "" && (c.Measure != "" || c.Refit || c.Part != "") {
+		return in, usagef("--part, --measure and --refit need --split")
+	}
+	c.Part = cmp.Or(c.Part, "train")
+	if c.Measure == c.Part {
+		return in, usagef("--measure %q is the part that is trained on; measure on another", c.Measure)
+	}
+	if in.settings, err = c.settings(); err != nil {
+		return in, err
+	}
+	if err = checkOut(c.Out); err != nil {
+		return in, err
+	}
+	if in.about, err = c.about(); err != nil {
+		return in, err
+	}
+	if in.cited, err = c.cited(); err != nil {
+		return in, err
+	}
+	if c.Split == "" {
+		in.data, err = c.load("")
+		return in, err
+	}
+	if in.data, err = c.load(c.Part); err != nil || c.Measure == "" {
+		return in, err
+	}
+	in.kept, err = c.load(c.Measure)
+	return in, err
+}
+
+// seenBefore counts the notes to measure on that are also trained on.
+func (in input) seenBefore() int {
+	if in.kept == nil {
+		return 0
+	}
+	trained, n := map[string]bool{}, 0
+	for _, e := range in.data.Examples {
+		trained[dataset.Fold(e.Text)] = true
+	}
+	for _, e := range in.kept.Examples {
+		if trained[dataset.Fold(e.Text)] {
+			n++
+		}
+	}
+	return n
+}
+
+// checkOut refuses early what bundle.Write would refuse in the end.
+func checkOut(dir string) error {
+	held, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(held) == 0 {
+		return nil
+	}
+	if err == nil {
+		_, err = os.Stat(filepath.Join(dir, bundle.ManifestFile))
+	}
+	if err != nil {
+		return fmt.Errorf("--out %s exists and is not a bundle; choose another directory or remove it", dir)
+	}
+	return nil
+}
+
+func (c *trainCommand) settings() (train.Settings, error) {
 	features, err := train.FindFeatures(c.Features)
 	if err != nil {
 		return train.Settings{}, &usageError{err}
@@ -132,6 +202,9 @@ func (c *trainCommand) settings(s streams) (train.Settings, error) {
 		cs = append(cs, v)
 	}
 	slices.Sort(cs)
+	if c.Folds < 2 {
+		return train.Settings{}, usagef("--folds %d: want 2 or more", c.Folds)
+	}
 	return train.Settings{
 		MultiLabel: c.MultiLabel,
 		Features:   features,
@@ -139,40 +212,42 @@ func (c *trainCommand) settings(s streams) (train.Settings, error) {
 		Cs:         slices.Compact(cs),
 		Folds:      c.Folds,
 		Seed:       c.Seed,
-		Progress:   newProgress(s).show,
+		Precision:  c.Precision,
 	}, nil
 }
 
 // finish measures the model, fits it again where asked, and writes the bundle.
-func (c *trainCommand) finish(ctx context.Context, s streams, a about, settings train.Settings, data *dataset.Dataset, model *train.Model) error {
+func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *train.Model) error {
 	result := outcome{Out: c.Out, Chosen: trial(model.Best)}
 	for _, t := range model.Trials {
 		result.Trials = append(result.Trials, trial(t))
 	}
-	evaluations, err := c.cited()
-	if err != nil {
-		return err
-	}
-	if c.Measure != "" {
-		report, err := c.measure(ctx, model)
+	evaluations, data := in.cited, in.data
+	if in.kept != nil {
+		report, err := c.measure(ctx, model, in.kept)
 		if err != nil {
 			return err
 		}
 		result.Measured = &report
 		protocol := fmt.Sprintf("part %q of the split, unseen by training, calibration and thresholds", c.Measure)
+		if n := in.seenBefore(); n > 0 {
+			protocol = fmt.Sprintf("part %q of the split, %d of whose notes also stand in the part trained on", c.Measure, n)
+		}
 		evaluations = append([]weights.Evaluation{evaluate.Evaluation(protocol, report)}, evaluations...)
 	}
 	training := fmt.Sprintf("Chosen among %d settings by macro-F1 in %d-fold cross-validation: %s.", len(model.Trials), c.Folds, model.Best.Candidate)
 	if c.Refit {
+		var err error
 		if data, err = c.load(""); err != nil {
 			return err
 		}
-		if model, err = train.Train(ctx, data, settings.Only(model.Best.Candidate)); err != nil {
+		if model, err = train.Train(ctx, data, in.settings.Only(model.Best.Candidate)); err != nil {
 			return err
 		}
 		training += " The figures below are of the model fitted on the training part; the shipped one was then fitted on all examples with the same settings."
 	}
 	manifest, tensors := model.Bundle(c.Precision)
+	a := in.about
 	manifest.Name, manifest.Title, manifest.Question = a.Name, a.Title, a.Question
 	manifest.Card = weights.Card{
 		Summary: a.Summary, IntendedUse: a.IntendedUse, Limits: a.Limits,
@@ -185,7 +260,7 @@ func (c *trainCommand) finish(ctx context.Context, s streams, a about, settings 
 	if err := bundle.Write(c.Out, manifest, tensors); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(c.Out, "CARD.md"), card.Markdown(manifest), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(c.Out, cardFile), card.Markdown(manifest), 0o644); err != nil {
 		return err
 	}
 	result.Examples, result.Skipped, result.Labels = len(data.Examples), data.Skipped, len(data.Labels)
@@ -196,17 +271,13 @@ func (c *trainCommand) finish(ctx context.Context, s streams, a about, settings 
 }
 
 // measure evaluates the model, quantized as it will ship, on the part kept aside.
-func (c *trainCommand) measure(ctx context.Context, model *train.Model) (metrics.Report, error) {
-	data, err := c.load(c.Measure)
-	if err != nil {
-		return metrics.Report{}, err
-	}
+func (c *trainCommand) measure(ctx context.Context, model *train.Model, kept *dataset.Dataset) (metrics.Report, error) {
 	manifest, tensors := model.Bundle(c.Precision)
 	engine, err := evaluate.InMemory(manifest, tensors)
 	if err != nil {
 		return metrics.Report{}, err
 	}
-	return evaluate.Run(ctx, engine, &manifest, data, nil)
+	return evaluate.Run(ctx, engine, &manifest, kept, nil)
 }
 
 // cited reads the reports named by --cite, by rising protocol name.
@@ -242,7 +313,7 @@ func (c *trainCommand) print(s streams, o outcome) error {
 	if o.Skipped > 0 {
 		fmt.Fprintf(s.out, " (%d rows without text skipped)", o.Skipped)
 	}
-	fmt.Fprintln(s.out)
+	fmt.Fprintf(s.out, "\n\ncross-validation, %d folds (* chosen):\n", c.Folds)
 	for _, t := range o.Trials {
 		mark := " "
 		if t == o.Chosen {
@@ -254,16 +325,18 @@ func (c *trainCommand) print(s streams, o outcome) error {
 		fmt.Fprintf(s.out, "\nmeasured on part %q: ", c.Measure)
 		printReport(s.out, *o.Measured)
 	}
-	_, err := fmt.Fprintf(s.out, "wrote %s\n", o.Out)
+	_, err := fmt.Fprintf(s.out, "\nwrote %s; %s is its model card\n", o.Out, filepath.Join(o.Out, cardFile))
 	return err
 }
 
 // about reads the names and texts of the card.
 func (c *trainCommand) about() (about, error) {
 	name := filepath.Base(filepath.Clean(c.Out))
-	a := about{Name: name, Title: name, Question: "Which label does this note belong to?"}
+	a := about{Name: slug(name), Title: name, Question: "Which label does this note belong to?"}
+	if c.MultiLabel {
+		a.Question = "Which labels does this note belong to?"
+	}
 	if c.Card == "" {
-		a.Name = slug(name)
 		return a, nil
 	}
 	text, err := os.ReadFile(c.Card)
@@ -274,6 +347,9 @@ func (c *trainCommand) about() (about, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&a); err != nil {
 		return a, fmt.Errorf("%s: %w", c.Card, err)
+	}
+	if a.Name != slug(a.Name) {
+		return a, fmt.Errorf("%s: name %q: want lower-case letters, digits and hyphens, 64 at most", c.Card, a.Name)
 	}
 	return a, nil
 }
@@ -290,6 +366,12 @@ type about struct {
 	DataLicence string   `json:"data_licence"`
 }
 
+// cardFile is the model card's name in a bundle.
+const cardFile = "CARD.md"
+
+// maxName is the longest name of a bundle.
+const maxName = 64
+
 // slug makes a name that manifests accept.
 func slug(name string) string {
 	clean := strings.Map(func(r rune) rune {
@@ -301,5 +383,5 @@ func slug(name string) string {
 		}
 		return '-'
 	}, name)
-	return cmp.Or(strings.Trim(clean, "-"), "model")
+	return cmp.Or(strings.Trim(clean[:min(len(clean), maxName)], "-"), "model")
 }

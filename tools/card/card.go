@@ -9,10 +9,12 @@ import (
 	"bedside/weights"
 )
 
-// Markdown is the model card of a bundle, all of it from the manifest.
+// Markdown is the model card of a bundle, all of it from the manifest. Sections that
+// the manifest says nothing about are left out. Labels and other names are escaped;
+// titles, texts and list items may use Markdown.
 func Markdown(m weights.Manifest) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# %s\n\n%s", m.Title, m.Question)
+	fmt.Fprintf(&b, "# %s\n\n%s", line(m.Title), line(m.Question))
 	kind := "Exactly one of %d labels is right."
 	if m.Task.Kind == weights.MultiLabel {
 		kind = "Any number of %d labels may be right."
@@ -46,12 +48,15 @@ func list(b *bytes.Buffer, heading string, items []string) {
 	}
 	fmt.Fprintf(b, "## %s\n\n", heading)
 	for _, item := range items {
-		fmt.Fprintf(b, "- %s\n", item)
+		fmt.Fprintf(b, "- %s\n", line(item))
 	}
 	b.WriteByte('\n')
 }
 
 func model(b *bytes.Buffer, m weights.Manifest) {
+	if m.TFIDF == nil || m.Linear == nil {
+		return
+	}
 	b.WriteString("## Model\n\n")
 	var blocks []string
 	for _, f := range m.TFIDF.Blocks {
@@ -61,20 +66,38 @@ func model(b *bytes.Buffer, m weights.Manifest) {
 		}
 		blocks = append(blocks, fmt.Sprintf("%d n-grams of %d to %d %s", f.Terms, f.MinN, f.MaxN, unit))
 	}
-	family := map[string]string{"lr": "logistic regression", "svm": "linear support vector machine"}[m.Linear.Family]
-	fmt.Fprintf(b, "TF-IDF of %s; %s, C = %g; probabilities by %s scaling.\n\n", strings.Join(blocks, " and "), family, m.Linear.C, m.Calibration.Kind)
+	fmt.Fprintf(b, "TF-IDF of %s; %s, C = %g; probabilities by %s.\n\n", strings.Join(blocks, " and "),
+		called(m.Linear.Family), m.Linear.C, called(m.Calibration.Kind))
+}
+
+// called is the full name of a family or a calibration.
+func called(kind string) string {
+	switch kind {
+	case "lr":
+		return "logistic regression"
+	case "svm":
+		return "linear support vector machine"
+	case weights.Platt:
+		return "Platt scaling"
+	case weights.Temperature:
+		return "temperature scaling"
+	}
+	return cell(kind)
 }
 
 func data(b *bytes.Buffer, sources []weights.Data) {
+	if len(sources) == 0 {
+		return
+	}
 	b.WriteString("## Data\n\n| source | licence | rows | examples | SHA-256 |\n|---|---|--:|--:|---|\n")
 	for _, d := range sources {
-		fmt.Fprintf(b, "| %s | %s | %d | %d | `%s` |\n", cell(d.Name), cell(d.Licence), d.Rows, d.Examples, d.SHA256)
+		fmt.Fprintf(b, "| %s | %s | %d | %d | `%s` |\n", cell(d.Name), cell(d.Licence), d.Rows, d.Examples, cell(d.SHA256))
 	}
 	b.WriteByte('\n')
 }
 
 func evaluation(b *bytes.Buffer, e weights.Evaluation) {
-	fmt.Fprintf(b, "## Measured: %s\n\n%d notes.\n\n| figure | value |\n|---|--:|\n", e.Protocol, e.N)
+	fmt.Fprintf(b, "## Measured: %s\n\n%d notes.\n\n| figure | value |\n|---|--:|\n", cell(e.Protocol), e.N)
 	for _, f := range e.Figures {
 		fmt.Fprintf(b, "| %s | %.4f |\n", cell(f.Name), f.Value)
 	}
@@ -82,7 +105,9 @@ func evaluation(b *bytes.Buffer, e weights.Evaluation) {
 	if len(e.Bins) > 0 {
 		b.WriteString("Calibration of the top label: what it claims, and how often it is right.\n\n| claimed | right | notes |\n|--:|--:|--:|\n")
 		for _, bin := range e.Bins {
-			fmt.Fprintf(b, "| %.3f | %.3f | %d |\n", bin.Confidence, bin.Accuracy, bin.Count)
+			if bin.Count > 0 {
+				fmt.Fprintf(b, "| %.3f | %.3f | %d |\n", bin.Confidence, bin.Accuracy, bin.Count)
+			}
 		}
 		b.WriteByte('\n')
 	}
@@ -95,5 +120,11 @@ func evaluation(b *bytes.Buffer, e weights.Evaluation) {
 	}
 }
 
-// cell keeps a text from breaking out of its table cell.
-func cell(s string) string { return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s) }
+// cell keeps a name from breaking out of its table cell, and from being read as Markdown
+// or HTML.
+func cell(name string) string { return escaper.Replace(line(name)) }
+
+var escaper = strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", `\<`, "[", `\[`, "`", "\\`", "*", `\*`)
+
+// line makes one line of a text.
+func line(text string) string { return strings.Join(strings.Fields(text), " ") }

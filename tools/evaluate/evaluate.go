@@ -18,7 +18,8 @@ import (
 	"bedside/weights/bundle"
 )
 
-// Engine classifies one note. It must be safe for concurrent use.
+// Engine classifies one note; a note without text is refused with
+// classify.ErrEmptyNote. It is safe for concurrent use.
 type Engine func(ctx context.Context, note string) (*classify.Result, error)
 
 // Native runs the bundle in files as Go code of this process, with as many copies of
@@ -74,13 +75,17 @@ func Wazero(ctx context.Context, h *host.Host, files fs.FS) (Engine, *weights.Ma
 		return nil, nil, err
 	}
 	return func(ctx context.Context, note string) (*classify.Result, error) {
-		return m.Classify(ctx, note, classify.Options{})
+		r, err := m.Classify(ctx, note, classify.Options{})
+		if refusal := (*host.Error)(nil); errors.As(err, &refusal) && refusal.Code == host.CodeEmptyNote {
+			err = classify.ErrEmptyNote
+		}
+		return r, err
 	}, m.Manifest(), nil
 }
 
 // Run classifies every example, one after another, and measures. Labels that the
 // model does not know are counted and left out, and with them examples that have no
-// other label.
+// other label; so are notes without text. progress may be nil.
 func Run(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dataset, progress func(done, total int)) (metrics.Report, error) {
 	position := make([]int, len(d.Labels)) // in the model's labels, or -1
 	unknown := 0
@@ -92,11 +97,16 @@ func Run(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dat
 	a := metrics.Answers{Labels: m.Task.Labels, MultiClass: m.Task.Kind == weights.MultiClass}
 	var times []time.Duration
 	for i, e := range d.Examples {
+		if err := ctx.Err(); err != nil { // an engine may not look
+			return metrics.Report{}, err
+		}
+		if progress != nil {
+			progress(i+1, len(d.Examples))
+		}
 		truth := known(e.Labels, position)
 		if len(truth) == 0 {
 			continue
 		}
-		a.MultiClass = a.MultiClass && len(truth) == 1
 		begin := time.Now()
 		r, err := engine(ctx, e.Text)
 		if errors.Is(err, classify.ErrEmptyNote) {
@@ -107,9 +117,6 @@ func Run(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dat
 		}
 		times = append(times, time.Since(begin))
 		add(&a, truth, r)
-		if progress != nil {
-			progress(i+1, len(d.Examples))
-		}
 	}
 	if len(times) == 0 {
 		return metrics.Report{}, fmt.Errorf("no example to measure: %d examples, %d of %d labels unknown to the model", len(d.Examples), unknown, len(d.Labels))
@@ -146,6 +153,7 @@ func add(a *metrics.Answers, truth []int, r *classify.Result) {
 		}
 	}
 	slices.Sort(asserted)
+	a.MultiClass = a.MultiClass && len(truth) == 1
 	a.Truth = append(a.Truth, truth)
 	a.Asserted = append(a.Asserted, asserted)
 	a.Probabilities = append(a.Probabilities, row...)

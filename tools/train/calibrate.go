@@ -33,19 +33,21 @@ func Calibrate(scores []float64, t fit.Targets) weights.Calibration {
 		p.fit(known, truth, &pooled)
 		c.Slope, c.Intercept = append(c.Slope, p.slope), append(c.Intercept, p.intercept)
 	}
-	c.Ceiling = ceiling(probabilities(c, scores, t.Labels), right)
+	c.Ceiling = ceiling(probabilities(c, scores, t.Labels), scores, right)
 	return c
 }
 
 // ceiling is the factor on the probabilities, 0.5 to 1, that minimizes their
 // cross-entropy, which is convex in it: the zero of the derivative, by bisection.
-func ceiling(probabilities []float64, right []bool) float64 {
+func ceiling(probabilities, scores []float64, right []bool) float64 {
 	falls := func(factor float64) bool {
 		slope := 0.0
 		for i, p := range probabilities {
-			if right[i] {
+			switch {
+			case unlearnt(scores[i]):
+			case right[i]:
 				slope -= 1 / factor
-			} else if p > 0 {
+			case p > 0:
 				slope += p / max(1-factor*p, 1e-12)
 			}
 		}
@@ -65,12 +67,14 @@ func ceiling(probabilities []float64, right []bool) float64 {
 	return low
 }
 
+func unlearnt(score float64) bool { return math.Abs(score) == -fit.Floor }
+
 // learnt keeps the scores, and what is right of them, that stand for something learnt.
 func learnt(scores []float64, right []bool) ([]float64, []bool) {
 	var known []float64
 	var truth []bool
 	for i, s := range scores {
-		if math.Abs(s) != -fit.Floor {
+		if !unlearnt(s) {
 			known, truth = append(known, s), append(truth, right[i])
 		}
 	}
@@ -148,7 +152,7 @@ func temperature(scores []float64, t fit.Targets) float64 {
 	loss := func(factor float64) float64 {
 		sum, row := 0.0, make([]float64, t.Labels)
 		for i, set := range t.Sets {
-			if scores[i*t.Labels+set[0]] == fit.Floor {
+			if unlearnt(scores[i*t.Labels+set[0]]) {
 				continue
 			}
 			for l := range row {

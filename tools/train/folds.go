@@ -8,7 +8,7 @@ import (
 )
 
 // folds deals examples into k folds of near-equal size, the same texts into the same
-// fold, each label spread as evenly as its number of examples allows.
+// fold. Each example counts for its rarest label, and these are spread evenly.
 func folds(d *dataset.Dataset, k int, seed uint64) []int {
 	frequency := make([]int, len(d.Labels))
 	members := map[int][]int{} // examples by group

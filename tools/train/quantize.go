@@ -38,6 +38,21 @@ func head(m *fit.Linear, precision string) []weights.Values {
 	}
 }
 
+// asShipped is the model with its weights as a bundle of that precision holds them,
+// so that calibration and thresholds are fitted on the scores they will meet.
+func asShipped(m *fit.Linear, precision string) *fit.Linear {
+	if precision == Float32 {
+		return m
+	}
+	values, scale := quantize(m)
+	shipped := *m
+	shipped.Weight = make([]float64, len(values))
+	for i, v := range values {
+		shipped.Weight[i] = float64(v) * float64(scale[i%m.Labels])
+	}
+	return &shipped
+}
+
 // quantize rounds weights [features][labels] to int8, symmetric, with one scale a label.
 func quantize(m *fit.Linear) (values []int8, scale []float32) {
 	values, scale = make([]int8, len(m.Weight)), make([]float32, m.Labels)

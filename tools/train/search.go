@@ -47,6 +47,7 @@ type Settings struct {
 	Cs         []float64 // ascending
 	Folds      int
 	Seed       uint64
+	Precision  string                              // of the weights that held-out scores are made with; "" means Int8
 	Progress   func(stage string, done, total int) // may be nil
 }
 
@@ -107,11 +108,16 @@ func check(d *dataset.Dataset, s Settings) error {
 	if len(s.Features) == 0 || len(s.Families) == 0 || len(s.Cs) == 0 {
 		return fmt.Errorf("nothing to train: %d feature sets, %d families, %d values of C", len(s.Features), len(s.Families), len(s.Cs))
 	}
-	if s.Folds < 2 || s.Folds > len(d.Examples) {
-		return fmt.Errorf("%d folds for %d examples: want at least 2 folds and an example for each", s.Folds, len(d.Examples))
-	}
 	if len(d.Labels) < 2 {
 		return fmt.Errorf("%d distinct labels: there is nothing to tell apart", len(d.Labels))
+	}
+	if len(d.Labels) > weights.MaxLabels {
+		return fmt.Errorf("%d distinct labels: a bundle holds at most %d", len(d.Labels), weights.MaxLabels)
+	}
+	for _, label := range d.Labels {
+		if len(label) > weights.MaxNameBytes {
+			return fmt.Errorf("a label has %d bytes: a bundle holds names of at most %d", len(label), weights.MaxNameBytes)
+		}
 	}
 	texts := map[int]bool{}
 	for _, e := range d.Examples {
@@ -119,6 +125,9 @@ func check(d *dataset.Dataset, s Settings) error {
 			return fmt.Errorf("row %d has %d labels: train with --multi-label", e.Row, len(e.Labels))
 		}
 		texts[e.Group] = true
+	}
+	if s.Folds < 2 || s.Folds > len(d.Examples) {
+		return fmt.Errorf("%d folds for %d examples: want at least 2 folds and an example for each", s.Folds, len(d.Examples))
 	}
 	if len(texts) < s.Folds {
 		return fmt.Errorf("%d folds for %d distinct notes: equal notes stay together, so want a distinct one for each fold", s.Folds, len(texts))
@@ -214,7 +223,7 @@ func (t *trainer) tryFold(ctx context.Context, k int, f FeatureSet, corpora []*C
 		if model, err = t.fit(ctx, design, t.targets.Select(seen), trial.Candidate, model); err != nil {
 			return err
 		}
-		scores, err := model.Decision(test)
+		scores, err := asShipped(model, t.Precision).Decision(test)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,10 @@ const MultiClassThreshold = 0.5
 // Never is a threshold that no probability reaches: nothing speaks for the label.
 const Never = 2
 
+// LeastThreshold keeps a label from being asserted on a probability that a reader
+// would take for a no. F1 alone would do so for rare labels.
+const LeastThreshold = 0.2
+
 // Thresholds chooses, on held-out probabilities [rows][labels], the probability from
 // which each label is asserted.
 //
@@ -64,5 +68,5 @@ func bestF1(probabilities []float64, right []bool) float64 {
 			best, threshold = f1, (probabilities[i]+next)/2
 		}
 	}
-	return threshold
+	return max(threshold, LeastThreshold)
 }

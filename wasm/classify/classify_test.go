@@ -41,13 +41,16 @@ func TestMultiClassProbabilitiesSumToOne(t *testing.T) {
 
 func TestMultiLabelProbabilitiesArePlatts(t *testing.T) {
 	p := random(weights.MultiLabel, 9, words, chars)
-	m := p.model(t)
-	for _, note := range notes {
-		logits, probabilities := m.Score(note)
-		for l, q := range probabilities {
-			c := p.manifest.Calibration
-			if want := 1 / (1 + math.Exp(-(c.Slope[l]*logits[l] + c.Intercept[l]))); math.Abs(q-want) > 1e-14 {
-				t.Errorf("label %d: probability %g, want %g", l, q, want)
+	for ceiling, limit := range map[float64]float64{0: 1, 1: 1, .75: .75} {
+		p.manifest.Calibration.Ceiling = ceiling
+		m := p.model(t)
+		for _, note := range notes {
+			logits, probabilities := m.Score(note)
+			for l, q := range probabilities {
+				c := p.manifest.Calibration
+				if want := limit / (1 + math.Exp(-(c.Slope[l]*logits[l] + c.Intercept[l]))); math.Abs(q-want) > 1e-14 {
+					t.Errorf("ceiling %g, label %d: probability %g, want %g", ceiling, l, q, want)
+				}
 			}
 		}
 	}
@@ -76,21 +79,36 @@ func TestLabelsAreRanked(t *testing.T) {
 	}
 }
 
-func TestTiesKeepTheManifestsOrder(t *testing.T) {
-	p := random(weights.MultiLabel, 6, words)
-	clear(p.scale)
-	clear(p.bias)
+func TestTiesKeepTheirOrder(t *testing.T) {
+	p := random(weights.MultiLabel, 40, words)
+	for i := range p.weight {
+		p.weight[i] = 100
+	}
+	terms := p.features[1]
+	p.features[1] = weights.Float32s(terms.Name, slices.Repeat([]float32{1}, terms.Shape[0]), terms.Shape[0])
 	c := &p.manifest.Calibration
-	for l := range c.Slope {
-		c.Slope[l], c.Intercept[l] = 1, 0
+	for l := range p.scale {
+		p.scale[l], p.bias[l], c.Slope[l], c.Intercept[l] = .01, 0, 1, 0
 	}
 	p.bias[4] = 3
+	const note = "chest pain, shortness, breath, trimmed, meniscus, tear, mild, fever"
+	r := answer(t, p.model(t), note, classify.Options{Explain: 1})
 	var order []int
-	for _, label := range answer(t, p.model(t), notes[0], classify.Options{}).Labels {
+	for _, label := range r.Labels {
 		order = append(order, label.Index)
 	}
-	if want := []int{4, 0, 1, 2, 3, 5}; !slices.Equal(order, want) {
-		t.Errorf("order %v, want %v", order, want)
+	slices.Sort(order[1:])
+	for i, label := range r.Labels {
+		if label.Index != order[i] || label.Index != 4 && i == 0 {
+			t.Errorf("label %d stands at %d; equal labels stand in the manifest's order, after the best", label.Index, i)
+		}
+	}
+	last := -1
+	for _, f := range r.Explanations[0].Features {
+		if f.Spans[0][0] < last {
+			t.Errorf("equal features stand in another order than the note's: %d after %d", f.Spans[0][0], last)
+		}
+		last = f.Spans[0][0]
 	}
 }
 
@@ -149,6 +167,7 @@ func TestClassifyRefuses(t *testing.T) {
 		{"unknown offsets", "pain", classify.Options{Offsets: "utf32"}, classify.ErrOptions},
 		{"hostile offsets", "pain", classify.Options{Offsets: strings.Repeat("x", 1<<20)}, classify.ErrOptions},
 		{"negative explain", "pain", classify.Options{Explain: -1}, classify.ErrOptions},
+		{"too many features", "pain", classify.Options{Features: classify.MaxFeatures + 1}, classify.ErrOptions},
 		{"negative features", "pain", classify.Options{Features: math.MinInt}, classify.ErrOptions},
 	} {
 		r, err := m.Classify(c.note, c.options)
@@ -160,7 +179,7 @@ func TestClassifyRefuses(t *testing.T) {
 		}
 	}
 	for _, note := range []string{"x", "\x00", "\xff", "\u200b", "😀"} {
-		answer(t, m, note, classify.Options{Explain: math.MaxInt, Features: math.MaxInt, Offsets: "utf16"})
+		answer(t, m, note, classify.Options{Explain: math.MaxInt, Features: classify.MaxFeatures, Offsets: "utf16"})
 	}
 }
 

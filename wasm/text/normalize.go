@@ -3,6 +3,8 @@
 package text
 
 import (
+	"slices"
+	"sort"
 	"unicode"
 	"unicode/utf8"
 
@@ -18,90 +20,142 @@ type Normalizer struct {
 
 // Normalized is prepared text. The zero value is ready to be filled and reused.
 type Normalized struct {
-	Bytes  []byte // UTF-8
-	origin []span // per byte of Bytes; empty while the text is ASCII, where places agree
-	runes  []byte // scratch
+	Bytes []byte // UTF-8
+	steps []step // empty while the text is ASCII, where places agree
+
+	scratch [utf8.UTFMax]byte
 }
 
-type span struct{ start, end int32 }
+// step begins a run of characters that take equally many bytes each.
+type step struct {
+	at, from    int32 // where the run begins in Bytes and in the original
+	size, width uint8 // bytes of a character in Bytes and in the original
+}
 
 // Span is the range of the original text that produced Bytes[start:end], start < end.
 func (n *Normalized) Span(start, end int) (int, int) {
-	if len(n.origin) == 0 {
-		return start, end
+	from, _ := n.origin(start)
+	_, to := n.origin(end - 1)
+	return from, to
+}
+
+// origin is the range of the original that Bytes[i] came from.
+func (n *Normalized) origin(i int) (int, int) {
+	k := sort.Search(len(n.steps), func(k int) bool { return int(n.steps[k].at) > i }) - 1
+	if k < 0 {
+		return i, i + 1
 	}
-	return int(n.origin[start].start), int(n.origin[end-1].end)
+	s := n.steps[k]
+	from := int(s.from) + (i-int(s.at))/int(s.size)*int(s.width)
+	return from, from + int(s.width)
+}
+
+// mark records that Bytes[at:at+size] came from the width bytes of the original at from.
+func (n *Normalized) mark(at, from, size, width int) {
+	if size == 0 {
+		return
+	}
+	if k := len(n.steps) - 1; k >= 0 {
+		s := n.steps[k]
+		if int(s.size) == size && int(s.width) == width && int(s.from)+(at-int(s.at))/size*width == from {
+			return
+		}
+	}
+	n.steps = append(n.steps, step{int32(at), int32(from), uint8(size), uint8(width)})
 }
 
 // Normalize fills n from s. Bytes that are not UTF-8 count as U+FFFD.
 func (p Normalizer) Normalize(n *Normalized, s string) {
-	n.Bytes, n.origin = n.Bytes[:0], n.origin[:0]
-	i := p.ascii(n, s)
-	if i == len(s) {
-		return
-	}
-	for j := range n.Bytes {
-		n.origin = append(n.origin, span{int32(j), int32(j + 1)})
-	}
+	n.Bytes, n.steps = n.Bytes[:0], n.steps[:0]
+	i := p.ascii(n, s, 0)
 	for i < len(s) {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		n.runes = p.mapRune(n.runes[:0], s, i, r)
-		for range n.runes {
-			n.origin = append(n.origin, span{int32(i), int32(i + size)})
+		r, width := utf8.DecodeRuneInString(s[i:])
+		at := len(n.Bytes)
+		p.mapRune(n, s, i, r)
+		n.mark(at, i, len(n.Bytes)-at, width)
+		i += width
+		if i < len(s) && s[i] < utf8.RuneSelf {
+			n.mark(len(n.Bytes), i, 1, 1)
+			i = p.ascii(n, s, i)
 		}
-		n.Bytes = append(n.Bytes, n.runes...)
-		i += size
 	}
 }
 
-// ascii copies the leading ASCII of s and answers how far it came.
-func (p Normalizer) ascii(n *Normalized, s string) int {
-	if cap(n.Bytes) < len(s) {
-		n.Bytes = make([]byte, 0, len(s)+len(s)/8)
-	}
-	out := n.Bytes[:len(s)]
-	i := 0
-	for ; i < len(s) && s[i] < utf8.RuneSelf; i++ {
-		c := s[i]
+// ascii appends the ASCII that s[i:] begins with and answers where it ends.
+func (p Normalizer) ascii(n *Normalized, s string, i int) int {
+	begin := len(n.Bytes)
+	n.Bytes = slices.Grow(n.Bytes, len(s)-i)
+	out := n.Bytes[begin : begin+len(s)-i]
+	for k := range out {
+		c := s[i+k]
+		if c >= utf8.RuneSelf {
+			out = out[:k]
+			break
+		}
 		if p.Lowercase && 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}
-		out[i] = c
+		out[k] = c
 	}
-	n.Bytes = out[:i]
-	return i
+	n.Bytes = n.Bytes[:begin+len(out)]
+	return i + len(out)
 }
 
 // mapRune appends what r, standing at s[i:], becomes.
-func (p Normalizer) mapRune(dst []byte, s string, i int, r rune) []byte {
-	if !p.Lowercase {
-		return p.strip(dst, r)
+func (p Normalizer) mapRune(n *Normalized, s string, i int, r rune) {
+	switch {
+	case !p.Lowercase:
+		p.strip(n, r)
+	case r == 'İ': // the one unconditional one-to-many mapping of Unicode's SpecialCasing.txt
+		p.strip(n, 'i')
+		p.strip(n, '\u0307')
+	case r == 'Σ' && finalSigma(s, i):
+		p.strip(n, 'ς')
+	default:
+		p.strip(n, unicode.ToLower(r))
 	}
-	switch r {
-	case 'İ': // the one unconditional one-to-many mapping of Unicode's SpecialCasing.txt
-		return p.strip(p.strip(dst, 'i'), '\u0307')
-	case 'Σ':
-		if finalSigma(s, i) {
-			return p.strip(dst, 'ς')
-		}
-	}
-	return p.strip(dst, unicode.ToLower(r))
 }
 
 // strip appends r decomposed and without combining characters, if accents are stripped.
-func (p Normalizer) strip(dst []byte, r rune) []byte {
+func (p Normalizer) strip(n *Normalized, r rune) {
 	if !p.StripAccents || r < utf8.RuneSelf {
-		return utf8.AppendRune(dst, r)
+		n.Bytes = utf8.AppendRune(n.Bytes, r)
+		return
 	}
-	var one [utf8.UTFMax]byte
-	var all [64]byte // the longest decomposition, U+FDFA, takes 33 bytes
-	form := norm.NFKD.Append(all[:0], one[:utf8.EncodeRune(one[:], r)]...)
+	if syllable := r - hangulFirst; 0 <= syllable && syllable < hangulCount {
+		n.Bytes = appendHangul(n.Bytes, syllable)
+		return
+	}
+	form := utf8.AppendRune(n.scratch[:0], r)
+	if d := norm.NFKD.Properties(form).Decomposition(); d != nil {
+		form = d
+	}
 	for len(form) > 0 {
 		_, size := utf8.DecodeRune(form)
 		if norm.NFKD.Properties(form[:size]).CCC() == 0 {
-			dst = append(dst, form[:size]...)
+			n.Bytes = append(n.Bytes, form[:size]...)
 		}
 		form = form[size:]
+	}
+}
+
+// Hangul syllables decompose by arithmetic: the Unicode Standard, section 3.12.
+const (
+	hangulFirst  = 0xac00
+	hangulCount  = 11172
+	leadFirst    = 0x1100
+	vowelFirst   = 0x1161
+	trailFirst   = 0x11a7 // stands for no trailing consonant
+	vowelCount   = 21
+	trailCount   = 28
+	perLeadCount = vowelCount * trailCount
+)
+
+func appendHangul(dst []byte, syllable rune) []byte {
+	dst = utf8.AppendRune(dst, leadFirst+syllable/perLeadCount)
+	dst = utf8.AppendRune(dst, vowelFirst+syllable%perLeadCount/trailCount)
+	if trail := syllable % trailCount; trail > 0 {
+		dst = utf8.AppendRune(dst, trailFirst+trail)
 	}
 	return dst
 }

@@ -153,6 +153,10 @@ type table struct {
 const (
 	tagShift     = 22
 	positionMask = 1<<tagShift - 1
+
+	// maxRun bounds the taken slots that stand side by side. Hashes fill less than half
+	// the slots and stay far below it; other keys would make every look-up a long walk.
+	maxRun = 512
 )
 
 var _ = [1]struct{}{}[weights.MaxTerms>>tagShift] // positions must fit beside the tag
@@ -163,13 +167,20 @@ func newTable(keys []uint64) (table, error) {
 	}
 	size := uint(bits.Len(uint(len(keys)))) + 1
 	t := table{keys, make([]uint32, 1<<size), 64 - size}
+	mask, run := uint64(len(t.slots)-1), 0
 	for i, key := range keys {
 		if i > 0 && keys[i-1] >= key {
 			return table{}, fmt.Errorf("keys are not strictly ascending at position %d", i)
 		}
 		at := key >> t.shift
 		for t.slots[at] != 0 {
-			at = (at + 1) & uint64(len(t.slots)-1)
+			at = (at + 1) & mask
+		}
+		if t.slots[(at-1)&mask] == 0 {
+			run = 0
+		}
+		if run++; run > maxRun {
+			return table{}, fmt.Errorf("keys crowd together at position %d, which hashes do not", i)
 		}
 		t.slots[at] = uint32(key)<<tagShift | uint32(i+1)
 	}

@@ -61,8 +61,12 @@ func (b *Bundle) ReadShard(i int, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// Load reads every tensor. Peak memory is the tensors and one shard.
+// Load reads every tensor. Peak memory is the tensors and one shard; a manifest that
+// promises more than is there is refused before any is taken.
 func (b *Bundle) Load(ctx context.Context) (weights.Tensors, error) {
+	if err := b.checkSizes(); err != nil {
+		return weights.Tensors{}, err
+	}
 	tensors := b.Manifest.Allocate()
 	plan := b.Manifest.Plan()
 	var buf []byte
@@ -80,6 +84,20 @@ func (b *Bundle) Load(ctx context.Context) (weights.Tensors, error) {
 		}
 	}
 	return tensors, tensors.Check()
+}
+
+// checkSizes holds the sizes of the shard files against the manifest.
+func (b *Bundle) checkSizes() error {
+	for _, s := range b.Manifest.Shards {
+		info, err := fs.Stat(b.files, s.File)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrShard, err)
+		}
+		if info.Size() != s.Size {
+			return fmt.Errorf("%w %s: %d bytes, the manifest says %d; fetch the bundle again", ErrShard, s.File, info.Size(), s.Size)
+		}
+	}
+	return nil
 }
 
 func readBounded(files fs.FS, name string, limit int64) ([]byte, error) {

@@ -1,10 +1,13 @@
 package bundle
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -16,8 +19,9 @@ const ManifestFile = "manifest.json"
 
 // Write makes dir a bundle of the manifest and the tensors; Tensors and Shards of
 // the manifest are filled in. The bundle is written beside dir and moved into place
-// whole, so a failure leaves what was there.
-func Write(dir string, m weights.Manifest, tensors []weights.Values) (err error) {
+// whole once it has been read back, so a failure leaves what was there.
+func Write(dir string, m weights.Manifest, tensors []weights.Values) error {
+	dir = filepath.Clean(dir) // without a final separator, which would make dir its own parent
 	m.Format, m.Version = weights.Format, weights.Version
 	stream, err := m.Layout(tensors)
 	if err != nil {
@@ -51,28 +55,70 @@ func Write(dir string, m weights.Manifest, tensors []weights.Values) (err error)
 	if err != nil {
 		return fmt.Errorf("bundle %s: %w", dir, err)
 	}
-	if _, err := weights.ParseManifest(text); err != nil {
-		return fmt.Errorf("bundle %s would not be readable: %w", dir, err)
-	}
 	if err := os.WriteFile(filepath.Join(temp, ManifestFile), append(text, '\n'), 0o644); err != nil {
 		return fmt.Errorf("bundle: %w", err)
+	}
+	if err := readBack(temp); err != nil {
+		return fmt.Errorf("bundle %s would not be readable: %w", dir, err)
 	}
 	return replace(temp, dir)
 }
 
-// replace moves the directory temp to dir. What stood there must be a bundle or empty.
+func readBack(dir string) error {
+	b, err := Open(os.DirFS(dir))
+	if err != nil {
+		return err
+	}
+	_, err = b.Load(context.Background())
+	return err
+}
+
+// replace moves the directory temp to dir. What stood there must be a bundle or empty;
+// it is kept aside until its successor is in place.
 func replace(temp, dir string) error {
-	old, err := os.ReadDir(dir)
-	if err == nil && len(old) > 0 {
-		if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err != nil {
-			return fmt.Errorf("bundle: %s exists and is not a bundle; choose another directory or remove it", dir)
+	found, err := replaceable(dir)
+	if err != nil {
+		return err
+	}
+	old := temp + ".old"
+	if found {
+		if err := os.Rename(dir, old); err != nil {
+			return fmt.Errorf("bundle: %w", err)
 		}
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	if err := os.Rename(temp, dir); err != nil {
+		if found {
+			err = errors.Join(err, os.Rename(old, dir))
+		}
 		return fmt.Errorf("bundle: %w", err)
 	}
-	if err := os.Rename(temp, dir); err != nil {
-		return fmt.Errorf("bundle: %w", err)
+	if err := os.RemoveAll(old); err != nil {
+		return fmt.Errorf("bundle: %s is written, but what it replaced is left: %w", dir, err)
 	}
 	return nil
+}
+
+// replaceable answers whether something stands at dir, with an error if that is
+// neither a bundle nor empty.
+func replaceable(dir string) (found bool, err error) {
+	held, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return true, fmt.Errorf("bundle: %s cannot be replaced; choose another directory: %w", dir, err)
+	case len(held) == 0:
+		return true, nil
+	}
+	var m struct {
+		Format string `json:"format"`
+	}
+	raw, err := readBounded(os.DirFS(dir), ManifestFile, weights.MaxManifestBytes)
+	if err == nil {
+		err = json.Unmarshal(raw, &m)
+	}
+	if err != nil || m.Format != weights.Format {
+		return true, fmt.Errorf("bundle: %s exists and is not a bundle; choose another directory or remove it", dir)
+	}
+	return true, nil
 }

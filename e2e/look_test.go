@@ -1,0 +1,222 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// look is how a reader sees the page.
+type look struct {
+	name          string
+	width, height int64
+	dark          bool
+	phone         bool
+}
+
+var looks = []look{
+	{name: "light-1280", width: 1280, height: 900},
+	{name: "dark-1280", width: 1280, height: 900, dark: true},
+	{name: "phone-360", width: 360, height: 780, phone: true},
+	{name: "phone-dark-360", width: 360, height: 780, phone: true, dark: true},
+}
+
+// wear gives the page a look.
+func (tab *tab) wear(l look) {
+	tab.outer.t.Helper()
+	_, err := chromedp.Call(tab.outer.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: l.width, Height: l.height, DeviceScaleFactor: 1, Mobile: l.phone,
+	})
+	if err != nil {
+		tab.outer.t.Fatal(err)
+	}
+	scheme := "light"
+	if l.dark {
+		scheme = "dark"
+	}
+	for _, d := range []*document{tab.outer, tab.frame} {
+		_, err := chromedp.Call(d.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		d.wait(fmt.Sprintf(`matchMedia('(prefers-color-scheme: %s)').matches`, scheme))
+	}
+	tab.frame.wait(fmt.Sprintf(`innerWidth <= %d`, l.width))
+}
+
+// states are what the reader may be looking at, as JavaScript that leads there from
+// the result of an example.
+var states = []struct{ name, enter, leave string }{
+	{"result", ``, ``},
+	{"all-labels", shadow + `.querySelector('#all')?.click()`, shadow + `.querySelector('#all')?.click()`},
+	{"numbers", shadow + `.querySelector('#features').open = true`, shadow + `.querySelector('#features').open = false`},
+	{"card", shadow + `.querySelector('#card-open').click()`, shadow + `.querySelector('dialog#card').close()`},
+	{"proof", shadow + `.querySelector('#proof-open').click()`, shadow + `.querySelector('dialog#proof').close()`},
+}
+
+// settle lets the page draw.
+const settle = `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(true), 60)))`
+
+func TestNoAccessibilityViolation(t *testing.T) {
+	axe, err := os.ReadFile("../site/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		missing(t, "no axe-core (cd site && npm ci)", err)
+	}
+	tab := openTab(t, newServer(t).url()+"#example")
+	tab.frame.wait(element + `?.dataset.state === 'done'`)
+	for _, d := range []*document{tab.outer, tab.frame} {
+		d.must(string(axe)+`; 0`, nil)
+	}
+	for _, l := range looks {
+		tab.wear(l)
+		for _, state := range states {
+			tab.frame.must(state.enter, nil)
+			tab.frame.must(settle, nil)
+			tab.frame.violations(l.name + ", " + state.name)
+			tab.frame.must(state.leave, nil)
+			tab.frame.must(settle, nil)
+		}
+		tab.outer.violations(l.name + ", outer document")
+		tab.sidewaysScroll(l)
+	}
+	tab.frame.must(element+`.classify('zzqqx vvkkj')`, nil)
+	tab.frame.violations("not sure")
+}
+
+func TestFailureIsAccessible(t *testing.T) {
+	axe, err := os.ReadFile("../site/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		missing(t, "no axe-core (cd site && npm ci)", err)
+	}
+	s := newServer(t)
+	s.answer(".shard", http.NotFound)
+	tab := openTab(t, s.url())
+	tab.outer.failure()
+	for _, d := range []*document{tab.outer, tab.frame} {
+		d.must(string(axe)+`; 0`, nil)
+		d.violations("failure")
+	}
+}
+
+// violations reports what axe finds in this document, frames inside it left out.
+func (d *document) violations(where string) {
+	d.t.Helper()
+	var found []struct {
+		ID, Impact, Help string
+		Nodes            []string
+	}
+	d.must(`axe.run(document, {iframes: false, resultTypes: ['violations']}).then(({violations}) => violations.map((v) => ({
+		id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.map((n) => n.target.flat().join(' ') + ': ' + n.failureSummary)})))`, &found)
+	for _, v := range found {
+		d.t.Errorf("%s: %s (%s): %s\n\t%s", where, v.ID, v.Impact, v.Help, brief(strings.Join(v.Nodes, "\n\t")))
+	}
+}
+
+func (tab *tab) sidewaysScroll(l look) {
+	tab.outer.t.Helper()
+	for name, d := range map[string]*document{"outer": tab.outer, "inner": tab.frame} {
+		var over int
+		d.must(`document.documentElement.scrollWidth - document.documentElement.clientWidth`, &over)
+		if over > 0 {
+			d.t.Errorf("%s: the %s document is %d px too wide", l.name, name, over)
+		}
+	}
+}
+
+const screenshots = "../out/screenshots"
+
+func TestScreenshots(t *testing.T) {
+	if err := os.MkdirAll(screenshots, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	tab := openTab(t, newServer(t).url()+"#example")
+	tab.frame.wait(element + `?.dataset.state === 'done'`)
+	for _, l := range looks {
+		tab.wear(l)
+		for _, state := range states {
+			tab.frame.must(state.enter, nil)
+			tab.frame.must(settle, nil)
+			tab.picture(l.name + "-" + state.name)
+			tab.frame.must(state.leave, nil)
+		}
+	}
+	tab.frame.must(element+`.classify('zzqqx vvkkj')`, nil)
+	tab.wear(looks[0])
+	tab.picture(looks[0].name + "-not-sure")
+}
+
+func (tab *tab) picture(name string) {
+	tab.outer.t.Helper()
+	got, err := chromedp.Call(tab.outer.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: "png"})
+	if err != nil {
+		tab.outer.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(screenshots, name+".png"), got.Data, 0o666); err != nil {
+		tab.outer.t.Fatal(err)
+	}
+}
+
+// A reader without a mouse writes a note, picks another label, reads the card and the
+// proof, and comes back.
+func TestKeyboardAlone(t *testing.T) {
+	tab := openReady(t, newServer(t))
+	tab.outer.must(`document.querySelector('iframe').focus()`, nil)
+	tab.tabTo(`#note`)
+	for _, c := range "knee pain" {
+		tab.key(string(c), string(c), 0)
+	}
+	tab.frame.wait(element + `.dataset.state === 'done'`)
+	tab.tabTo(`#labels > li:nth-child(2) > button`)
+	tab.key("Enter", "\r", 0)
+	tab.frame.wait(shadow + `.querySelector('#labels > li:nth-child(2) > button').getAttribute('aria-pressed') === 'true'`)
+	for _, dialog := range []string{"card", "proof"} {
+		tab.tabTo(`#` + dialog + `-open`)
+		tab.key("Enter", "\r", 0)
+		tab.frame.wait(shadow + `.querySelector('dialog#` + dialog + `').open`)
+		tab.key("Escape", "", 0)
+		tab.frame.wait(`!` + shadow + `.querySelector('dialog#` + dialog + `').open`)
+		tab.frame.wait(shadow + `.activeElement?.id === '` + dialog + `-open'`)
+	}
+	tab.outer.quiet()
+	tab.frame.quiet()
+}
+
+// tabTo presses Tab until the element has the focus.
+func (tab *tab) tabTo(selector string) {
+	tab.frame.t.Helper()
+	for range 60 {
+		var there bool
+		tab.frame.must(`Boolean(`+shadow+`.activeElement?.matches(`+quoted(selector)+`))`, &there)
+		if there {
+			return
+		}
+		tab.key("Tab", "", 9)
+	}
+	tab.frame.t.Fatalf("60 presses of Tab do not reach %s", selector)
+}
+
+// key presses and releases a key of the browser window.
+func (tab *tab) key(key, text string, code int64) {
+	tab.frame.t.Helper()
+	codes := map[string]int64{"Enter": 13, "Escape": 27, "Tab": 9}
+	if code == 0 {
+		code = codes[key]
+	}
+	down := input.DispatchKeyEventParams{Type: "keyDown", Key: key, Text: text, WindowsVirtualKeyCode: code}
+	up := input.DispatchKeyEventParams{Type: "keyUp", Key: key, WindowsVirtualKeyCode: code}
+	for _, event := range []input.DispatchKeyEventParams{down, up} {
+		if _, err := chromedp.Call(tab.frame.ctx, input.DispatchKeyEvent, event); err != nil {
+			tab.frame.t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+// The service worker: answers with what the page stored after verifying it, and fetches nothing on its own account.
+// It knows no version: the page writes the cache, this reads it.
+declare const self: ServiceWorkerGlobalScope
+
+const CACHE = 'bedside' // as in outer/offline.ts
+const PATIENCE = 3000 // milliseconds to wait for a fresh page before the stored one is shown
+
+self.addEventListener('install', () => void self.skipWaiting())
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()))
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event
+  const { scope } = self.registration
+  if (request.method !== 'GET' || !request.url.startsWith(scope)) return
+  const path = request.url.slice(scope.length).replace(/[?#].*$/, '')
+  if (request.mode !== 'navigate') event.respondWith(stored(request))
+  else if (path === '' || path === 'index.html') event.respondWith(fresh(request, scope))
+})
+
+async function stored(request: Request): Promise<Response> {
+  if (request.cache === 'reload') return fetch(request) // the page found fault with what it got
+  return (await lookUp(request.url)) ?? fetch(request)
+}
+
+/** The page from the network, or the stored one when the network is gone, broken or slow. */
+async function fresh(request: Request, scope: string): Promise<Response> {
+  const network = fetch(request)
+  const page = await lookUp(scope)
+  if (page === undefined) return network
+  const sound = network.then(
+    (response) => (response.status < 500 ? response : page),
+    () => page,
+  )
+  const late = new Promise<Response>((resolve) => setTimeout(resolve, PATIENCE, page))
+  return Promise.race([sound, late])
+}
+
+async function lookUp(url: string): Promise<Response | undefined> {
+  try {
+    return await (await caches.open(CACHE)).match(url)
+  } catch {
+    return undefined // storage refused
+  }
+}
+export {}

@@ -1,0 +1,84 @@
+// The outer document: fetches the release from its own origin, verifies it and hands it into the frame. It never sees a
+// note: nothing but the words of FromFrame comes back.
+import type { FromFrame, Hello, Release } from '../protocol.js'
+import { Frame } from './frame.js'
+import { Library, modelFiles, runtimeFiles } from './library.js'
+import { OfflineStore } from './offline.js'
+import { Status } from './status.js'
+import { Observer } from './witness.js'
+
+const releaseText = document.getElementById('release')!.textContent!
+const release = JSON.parse(releaseText) as Release
+const status = new Status()
+const library = new Library((bytes) => status.progress(bytes))
+let frame: Frame | undefined
+const observer = new Observer((witness) => frame?.send({ kind: 'witness', witness }))
+
+performance.mark('bedside:outer')
+void load(0, true)
+const offline = new OfflineStore()
+
+// A file dropped beside the frame would otherwise open in place of the page.
+for (const type of ['dragover', 'drop']) addEventListener(type, (event) => event.preventDefault())
+
+/** Loads a model, and the runtime too where `fresh`, until it succeeds or the reader gives up retrying. */
+async function load(model: number, fresh: boolean): Promise<void> {
+  try {
+    await attempt(model, fresh)
+  } catch (error) {
+    frame?.send({ kind: 'load', model, state: 'failed' })
+    const reason = error instanceof Error ? error.message : String(error)
+    status.fail(reason, () => void load(model, fresh))
+  }
+}
+
+async function attempt(index: number, fresh: boolean): Promise<void> {
+  if (!isSecureContext) {
+    throw new Error('Browsers let this page work only over HTTPS, or on the very device that serves it (localhost).')
+  }
+  const model = release.models[index]!
+  const files = [...(fresh ? runtimeFiles(release) : []), ...modelFiles(model)]
+  status.begin(files.reduce((sum, file) => sum + file.size, 0))
+  library.want(files)
+  frame?.send({ kind: 'load', model: index, state: 'loading' })
+  if (fresh) await handInRuntime()
+  frame!.send({ kind: 'manifest', model: index, bytes: await library.take(model.manifest) })
+  for (const [shard, file] of model.shards.entries()) {
+    frame!.send({ kind: 'shard', model: index, shard, bytes: await library.take(file) })
+  }
+  status.delivered()
+}
+
+async function handInRuntime(): Promise<void> {
+  frame ??= await openFrame()
+  frame.send({ kind: 'worker', bytes: await library.take(release.worker) })
+  frame.send({ kind: 'module', bytes: await library.take(release.module) })
+}
+
+async function openFrame(): Promise<Frame> {
+  const html = new TextDecoder().decode(await library.take(release.frame))
+  const hello: Hello = {
+    kind: 'hello',
+    base: new URL('./', location.href).href,
+    policy: document.querySelector<HTMLMetaElement>('meta[http-equiv="Content-Security-Policy"]')!.content,
+    moduleSHA256: release.module.sha256,
+    models: release.models.map(({ name, title, question }) => ({ name, title, question })),
+    example: location.hash === '#example',
+  }
+  return Frame.open(html, document.querySelector('main')!, hello, hear)
+}
+
+function hear(message: FromFrame): void {
+  if (message.kind === 'ready') void settle()
+  else void load(message.model, message.kind === 'restart')
+}
+
+async function settle(): Promise<void> {
+  if (!performance.getEntriesByName('bedside:ready').length) performance.mark('bedside:ready')
+  status.ready()
+  observer.ready()
+  observer.send()
+  const stored = await offline.store(await library.verified(), releaseText)
+  document.documentElement.dataset['offline'] = stored
+  observer.stored(stored)
+}

@@ -1,0 +1,172 @@
+// The messages between the three parts of the page, and the release they come from.
+//
+//   outer document  --port-->  inner frame  --worker.postMessage-->  worker
+//   (network, no note)         (notes, no network)                   (the module)
+//
+// Inward go files, already verified, and facts about the page's own requests. Outward, from frame to outer document, go
+// only the messages of FromFrame: a word of a fixed set and a model's index. No string of the frame's making ever crosses.
+
+/** One file of the release. The outer document takes nothing but these bytes. */
+export interface Pinned {
+  /** Relative to index.html. */
+  url: string
+  /** Bytes, decompressed. */
+  size: number
+  /** Lower-case hex. */
+  sha256: string
+}
+
+export interface Model {
+  name: string
+  title: string
+  question: string
+  manifest: Pinned
+  /** In the order of the manifest. */
+  shards: Pinned[]
+}
+
+/** Written into index.html by the build: everything the page will ever fetch, pinned. */
+export interface Release {
+  frame: Pinned
+  worker: Pinned
+  module: Pinned
+  models: Model[]
+}
+
+/** A request made by the outer document. */
+export interface Request {
+  /** Relative to the page where it is the page's own origin. */
+  url: string
+  /** Bytes over the network; 0 when a cache answered. */
+  transferred: number
+  /** Milliseconds since the page was opened. */
+  at: number
+  /** Made after the first model was ready. */
+  afterReady: boolean
+}
+
+export type Offline = 'pending' | 'stored' | 'refused' | 'unsupported'
+
+/** What the outer document saw of the network, for the details view. */
+export interface Witness {
+  requests: Request[]
+  offline: Offline
+}
+
+/** The first message, posted to the frame's window, carrying the port all others use. */
+export interface Hello {
+  kind: 'hello'
+  /** Address of the page, which the leak test aims at. */
+  base: string
+  /** Content-Security-Policy of the outer document; the frame inherits it. */
+  policy: string
+  moduleSHA256: string
+  models: { name: string; title: string; question: string }[]
+  /** Open with the first example note. */
+  example: boolean
+}
+
+/** Outer document to frame. Buffers are transferred. A load is sent in this order: worker, module, manifest, shards. */
+export type ToFrame =
+  /** A load begins, or cannot be finished; the outer document says why and offers to retry. */
+  | { kind: 'load'; model: number; state: 'loading' | 'failed' }
+  | { kind: 'worker'; bytes: ArrayBuffer }
+  | { kind: 'module'; bytes: ArrayBuffer }
+  | { kind: 'manifest'; model: number; bytes: ArrayBuffer }
+  | { kind: 'shard'; model: number; shard: number; bytes: ArrayBuffer }
+  | { kind: 'witness'; witness: Witness }
+
+/** Frame to outer document: all that ever comes out. */
+export type FromFrame =
+  /** The model can classify. */
+  | { kind: 'ready'; model: number }
+  /** Please hand in a model. */
+  | { kind: 'load'; model: number }
+  /** The worker died: please hand in worker, module and model again. */
+  | { kind: 'restart'; model: number }
+
+/** Frame to worker. */
+export type ToWorker =
+  | { kind: 'module'; bytes: ArrayBuffer }
+  | { kind: 'manifest'; model: number; bytes: ArrayBuffer }
+  | { kind: 'shard'; model: number; shard: number; bytes: ArrayBuffer }
+  | { kind: 'classify'; id: number; model: number; text: string; explain: number }
+
+/** Worker to frame. */
+export type FromWorker =
+  | { kind: 'ready'; model: number }
+  | { kind: 'result'; id: number; result: Result; ms: number }
+  /** A classification failed; the module can go on. */
+  | { kind: 'refused'; id: number; code: string; message: string }
+  /** A model cannot be used. */
+  | { kind: 'unusable'; model: number; code: string; message: string }
+  /** The module died: the worker is of no more use. */
+  | { kind: 'stopped' }
+
+/** The module refuses more UTF-8 than this in one note. */
+export const NOTE_LIMIT = 16 << 20
+
+/** The module's answer: classify.Result in wasm/classify/result.go, with spans in UTF-16 units. */
+export interface Result {
+  model: string
+  task: 'multi-class' | 'multi-label'
+  sure: boolean
+  reason?: 'no-known-terms' | 'below-thresholds'
+  terms: number
+  labels: Label[]
+  explanations?: Explanation[]
+}
+
+export interface Label {
+  index: number
+  name: string
+  logit: number
+  probability: number
+  threshold: number
+  clears: boolean
+}
+
+export interface Explanation {
+  index: number
+  name: string
+  logit: number
+  bias: number
+  rest: number
+  features: Feature[]
+}
+
+export interface Feature {
+  contribution: number
+  analyzer: 'word' | 'char_wb'
+  count: number
+  spans: [number, number][]
+}
+
+/** The parts of a bundle's manifest that the page shows: see weights/manifest.go. */
+export interface Manifest {
+  name: string
+  title: string
+  question: string
+  task: { kind: string; labels: string[] }
+  thresholds: number[]
+  linear?: { family: string; c: number }
+  shards: { file: string; size: number; sha256: string }[]
+  card: Card
+}
+
+export interface Card {
+  summary: string
+  intended_use: string[] | null
+  limits: string[] | null
+  data: { name: string; licence: string; rows: number; examples: number; sha256: string }[] | null
+  training: string
+  evaluations: Evaluation[] | null
+}
+
+export interface Evaluation {
+  protocol: string
+  n: number
+  figures: { name: string; value: number }[] | null
+  per_label?: { label: string; precision: number; recall: number; f1: number; support: number; predicted: number }[]
+  reliability?: { confidence: number; accuracy: number; count: number }[]
+}

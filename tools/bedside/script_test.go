@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"bedside/tools/train/invented"
+	"bedside/wasm/host"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"bedside": main})
+}
+
+// TestScripts runs testdata/script: real command lines in real processes. Beside
+// testscript's own commands the scripts have those below.
+func TestScripts(t *testing.T) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = t.TempDir()
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(cache, "bedside-test")) // compiling the module takes seconds
+			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "module" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			_, err := host.EmbeddedModule()
+			return err == nil || os.Getenv("CI") == "true", nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits":  exits,
+			"notes":  notes,
+			"fields": fields,
+			"alike":  alike,
+			"fill":   fill,
+		},
+	})
+}
+
+// exits CODE PROGRAM ARGUMENT... runs a program that must exit with the code. Nothing of
+// the notes may stand in what it writes to standard error.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got, failed := 0, (*exec.ExitError)(nil)
+	if errors.As(err, &failed) {
+		got = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+	checkPrivate(ts)
+}
+
+// checkPrivate looks in standard error for sentences of the files that hold notes.
+func checkPrivate(ts *testscript.TestScript) {
+	written := ts.ReadFile("stderr")
+	ts.Check(filepath.WalkDir(ts.MkAbs("."), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".csv" && filepath.Ext(path) != ".txt" {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, sentence := range strings.FieldsFunc(string(content), func(r rune) bool { return strings.ContainsRune(".,\n\"", r) }) {
+			if sentence = strings.TrimSpace(sentence); len(sentence) > 15 && strings.Contains(written, sentence) {
+				ts.Fatalf("standard error quotes %s: %q", filepath.Base(path), sentence)
+			}
+		}
+		return nil
+	}))
+}
+
+// notes COUNT SEED FILE [single] writes a CSV of invented notes, of one label each on request.
+func notes(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	seed, err := strconv.ParseUint(args[1], 10, 64)
+	ts.Check(err)
+	made := invented.Notes(n, seed)
+	if len(args) > 3 && args[3] == "single" {
+		made = invented.Single(made)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), invented.CSV(made), 0o644))
+}
+
+// fields FILE NAME... wants a JSON object that has the fields.
+func fields(ts *testscript.TestScript, neg bool, args []string) {
+	object := decodeObject(ts, args[0])
+	for _, name := range args[1:] {
+		if _, ok := object[name]; !ok {
+			ts.Fatalf("no field %q in %s", name, args[0])
+		}
+	}
+}
+
+// alike FILE FILE wants equal JSON objects but for latency_ms.
+func alike(ts *testscript.TestScript, neg bool, args []string) {
+	a, b := decodeObject(ts, args[0]), decodeObject(ts, args[1])
+	delete(a, "latency_ms")
+	delete(b, "latency_ms")
+	if !reflect.DeepEqual(a, b) {
+		ts.Fatalf("%v\n%v", a, b)
+	}
+}
+
+func decodeObject(ts *testscript.TestScript, file string) map[string]any {
+	var object map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &object))
+	return object
+}
+
+// fill FILE SIZE TEXT writes a text over and over; \xNN stands for a byte.
+func fill(ts *testscript.TestScript, neg bool, args []string) {
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	text, err := strconv.Unquote(`"` + args[2] + `"`)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.Repeat([]byte(text), size/len(text)), 0o644))
+}
