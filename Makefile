@@ -47,6 +47,8 @@ lint: types
 types: site/node_modules/.package-lock.json
 	cd site && npm run --silent types
 
+# Characters add less than 0.02 macro-F1 to words in cross-validation, most of it on
+# labels with under ten notes, and take ten times as long to read: hence the slack.
 ## model: train the shipped model from the data beside this checkout, and write its card
 model: DATA := --data $(SHARED)/data/mtsamples/mtsamples.csv --text transcription --label medical_specialty
 model: ROWS := --split $(SHARED)/reference/specialty/rows_split.csv
@@ -58,7 +60,7 @@ model:
 	done
 	$(GO) run ./tools/bedside train $(DATA) --group-by-text --multi-label \
 	  --split $(SHARED)/reference/specialty/grouped_split.csv --measure test --refit \
-	  --features word,word+char --family lr,svm --C 1,3,10 --card weights/specialty.json \
+	  --features word,word+char --family lr,svm --C 1,3,10 --slack 0.02 --card weights/specialty.json \
 	  --cite "published protocol (a row an example, one label each), logistic regression=out/rows-lr.json" \
 	  --cite "published protocol (a row an example, one label each), linear SVM=out/rows-svm.json" \
 	  --out weights/specialty

@@ -268,3 +268,29 @@ func TestPageProvesItself(t *testing.T) {
 		t.Errorf("the server heard %v", late)
 	}
 }
+
+// The tests that want silence of the console are not deaf either.
+func TestTroubleIsHeard(t *testing.T) {
+	tab := openReady(t, newServer(t))
+	for name, d := range map[string]*document{"outer": tab.outer, "inner": tab.frame} {
+		for _, code := range []string{
+			`console.error('x'); 0`,
+			`setTimeout(() => { throw new Error('x') }); 0`,
+			`new Image().src = 'http://192.0.2.1/x.png'; 0`,
+		} {
+			before := d.count()
+			d.must(code, nil)
+			for deadline := time.Now().Add(5 * time.Second); d.count() == before; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%s: nobody heard of %s", name, code)
+				}
+			}
+		}
+	}
+}
+
+func (d *document) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.troubles)
+}

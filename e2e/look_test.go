@@ -51,7 +51,11 @@ func (tab *tab) wear(l look) {
 		}
 		d.wait(fmt.Sprintf(`matchMedia('(prefers-color-scheme: %s)').matches`, scheme))
 	}
-	tab.frame.wait(fmt.Sprintf(`innerWidth <= %d`, l.width))
+	var size struct{ Width, Height int64 }
+	tab.outer.wait(fmt.Sprintf(`innerWidth === %d && innerHeight === %d`, l.width, l.height))
+	tab.outer.must(`(({clientWidth, clientHeight}) => ({width: clientWidth, height: clientHeight}))(document.querySelector('iframe'))`, &size)
+	tab.frame.wait(fmt.Sprintf(`innerWidth === %d && innerHeight === %d`, size.Width, size.Height))
+	tab.frame.must(settle, nil)
 }
 
 // states are what the reader may be looking at, as JavaScript that leads there from
@@ -91,6 +95,12 @@ func TestNoAccessibilityViolation(t *testing.T) {
 	}
 	tab.frame.must(element+`.classify('zzqqx vvkkj')`, nil)
 	tab.frame.violations("not sure")
+
+	// What axe is silent about would mean nothing if it never spoke.
+	tab.frame.must(shadow+`.querySelector('main').append(document.createElement('button'))`, nil)
+	if found := tab.frame.examine(); len(found) != 1 || found[0].ID != "button-name" {
+		t.Errorf("axe finds %v in a page with a nameless button", found)
+	}
 }
 
 func TestFailureIsAccessible(t *testing.T) {
@@ -108,16 +118,24 @@ func TestFailureIsAccessible(t *testing.T) {
 	}
 }
 
-// violations reports what axe finds in this document, frames inside it left out.
-func (d *document) violations(where string) {
+// violation is what axe finds fault with.
+type violation struct {
+	ID, Impact, Help string
+	Nodes            []string
+}
+
+// examine runs axe in this document, frames inside it left out.
+func (d *document) examine() []violation {
 	d.t.Helper()
-	var found []struct {
-		ID, Impact, Help string
-		Nodes            []string
-	}
+	var found []violation
 	d.must(`axe.run(document, {iframes: false, resultTypes: ['violations']}).then(({violations}) => violations.map((v) => ({
 		id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.map((n) => n.target.flat().join(' ') + ': ' + n.failureSummary)})))`, &found)
-	for _, v := range found {
+	return found
+}
+
+func (d *document) violations(where string) {
+	d.t.Helper()
+	for _, v := range d.examine() {
 		d.t.Errorf("%s: %s (%s): %s\n\t%s", where, v.ID, v.Impact, v.Help, brief(strings.Join(v.Nodes, "\n\t")))
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"reflect"
 	"strings"
 	"sync"
@@ -314,15 +313,6 @@ func same(t testing.TB, what string, got, want *classify.Result) {
 		w, _ := json.Marshal(want)
 		t.Errorf("%s:\npage   %s\nwazero %s", what, brief(string(g)), brief(string(w)))
 	}
-}
-
-// host is the part of an address that names the server.
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Host
 }
 
 // setFiles fills a file field.

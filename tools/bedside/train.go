@@ -49,6 +49,7 @@ type trainCommand struct {
 	Family     []string          `help:"Classifiers to choose from: lr (logistic regression), svm (linear support vector machine)." default:"lr" enum:"lr,svm"`
 	C          string            `name:"C" help:"Inverse regularization strengths to choose from, comma-separated." default:"1"`
 	Folds      int               `help:"Folds of the cross-validation that chooses, calibrates and sets thresholds." default:"5"`
+	Slack      float64           `help:"Macro-F1 that cheaper features may fall short of the best by and still be kept. Default: one standard error." placeholder:"0.01"`
 	Seed       uint64            `help:"Seed of everything random." default:"1"`
 	Precision  string            `help:"Weights in the bundle: int8 or float32." default:"int8" enum:"int8,float32"`
 	Card       string            `help:"JSON file with name, title, question and the card's texts." placeholder:"F.json" type:"existingfile"`
@@ -202,6 +203,9 @@ func (c *trainCommand) settings() (train.Settings, error) {
 		cs = append(cs, v)
 	}
 	slices.Sort(cs)
+	if !(c.Slack >= 0 && c.Slack <= 1) {
+		return train.Settings{}, usagef("--slack %g: want 0 to 1", c.Slack)
+	}
 	if c.Folds < 2 {
 		return train.Settings{}, usagef("--folds %d: want 2 or more", c.Folds)
 	}
@@ -211,6 +215,7 @@ func (c *trainCommand) settings() (train.Settings, error) {
 		Families:   c.Family,
 		Cs:         slices.Compact(cs),
 		Folds:      c.Folds,
+		Slack:      c.Slack,
 		Seed:       c.Seed,
 		Precision:  c.Precision,
 	}, nil
@@ -235,7 +240,8 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		}
 		evaluations = append([]weights.Evaluation{evaluate.Evaluation(protocol, report)}, evaluations...)
 	}
-	training := fmt.Sprintf("Chosen among %d settings by macro-F1 in %d-fold cross-validation: %s.", len(model.Trials), c.Folds, model.Best.Candidate)
+	training := fmt.Sprintf("Settings tried by %d-fold cross-validation: %d. Chosen by macro-F1: %s, with macro-F1 %.3f and micro-F1 %.3f on held-out folds.",
+		c.Folds, len(model.Trials), model.Best.Candidate, model.Best.MacroF1, model.Best.MicroF1)
 	if c.Refit {
 		var err error
 		if data, err = c.load(""); err != nil {
@@ -291,6 +297,9 @@ func (c *trainCommand) cited() ([]weights.Evaluation, error) {
 		var report metrics.Report
 		if err := json.Unmarshal(text, &report); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Cite[protocol], err)
+		}
+		if report.N == 0 {
+			return nil, fmt.Errorf("%s: not a report of \"evaluate --json\"", c.Cite[protocol])
 		}
 		e := evaluate.Evaluation(protocol, report)
 		e.PerLabel, e.Bins = nil, nil

@@ -7,18 +7,21 @@ import (
 	"bedside/tools/fit"
 )
 
-// choose answers which trial to keep: of the first feature set that comes within one
-// standard error of the best macro-F1, the best trial. Feature sets are listed
-// cheapest first, and a difference that another sample of notes could turn around is
-// not worth a slower model (the one-standard-error rule of Breiman et al., 1984).
-func choose(trials []Trial, t fit.Targets, seed uint64) int {
+// choose answers which trial to keep: of the first feature set that comes within slack
+// of the best macro-F1, the best trial. Feature sets are listed cheapest first. A slack
+// of 0 means one standard error (Breiman et al., 1984): a difference that another
+// sample of notes could turn around is not worth a slower model.
+func choose(trials []Trial, t fit.Targets, slack float64, seed uint64) int {
 	best := 0
 	for i := range trials {
 		if trials[i].MacroF1 > trials[best].MacroF1 {
 			best = i
 		}
 	}
-	enough := trials[best].MacroF1 - standardError(trials[best].asserted, t, seed)
+	if slack == 0 {
+		slack = standardError(trials[best].asserted, t, seed)
+	}
+	enough := trials[best].MacroF1 - slack
 	chosen := -1
 	for i, trial := range trials {
 		switch {

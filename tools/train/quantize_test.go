@@ -27,7 +27,7 @@ func TestQuantize(t *testing.T) {
 	for j := range normal {
 		normal[j] = random.NormFloat64()
 		tailed[j] = math.Pow(random.NormFloat64(), 5)
-		tiny[j] = 1e-40 * random.NormFloat64()
+		tiny[j] = 1e-44 * random.NormFloat64()
 		huge[j] = 1e20 * random.NormFloat64()
 	}
 	labels := [][]float64{normal, tailed, zero, tiny, huge}

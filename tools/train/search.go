@@ -4,6 +4,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"bedside/tools/dataset"
@@ -46,6 +47,7 @@ type Settings struct {
 	Families   []string
 	Cs         []float64 // ascending
 	Folds      int
+	Slack      float64 // macro-F1 that cheaper features may fall short by; see choose
 	Seed       uint64
 	Precision  string                              // of the weights that held-out scores are made with; "" means Int8
 	Progress   func(stage string, done, total int) // may be nil
@@ -100,7 +102,7 @@ func Train(ctx context.Context, d *dataset.Dataset, s Settings) (*Model, error) 
 			trials, corpora = append(trials, trial), append(corpora, analyzed)
 		}
 	}
-	best := choose(trials, t.targets, s.Seed)
+	best := choose(trials, t.targets, s.Slack, s.Seed)
 	return t.finish(ctx, trials, best, corpora[best])
 }
 
@@ -108,8 +110,14 @@ func check(d *dataset.Dataset, s Settings) error {
 	if len(s.Features) == 0 || len(s.Families) == 0 || len(s.Cs) == 0 {
 		return fmt.Errorf("nothing to train: %d feature sets, %d families, %d values of C", len(s.Features), len(s.Families), len(s.Cs))
 	}
+	if !(s.Slack >= 0) {
+		return fmt.Errorf("slack of %g: want 0 or more", s.Slack)
+	}
+	if len(d.Examples) == 0 {
+		return errors.New("no labelled notes to train on")
+	}
 	if len(d.Labels) < 2 {
-		return fmt.Errorf("%d distinct labels: there is nothing to tell apart", len(d.Labels))
+		return errors.New("all notes have the same label: there is nothing to tell apart")
 	}
 	if len(d.Labels) > weights.MaxLabels {
 		return fmt.Errorf("%d distinct labels: a bundle holds at most %d", len(d.Labels), weights.MaxLabels)

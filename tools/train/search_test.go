@@ -279,14 +279,16 @@ func TestTrainRefuses(t *testing.T) {
 		spoil      func(*Settings)
 	}{
 		{"several labels", "has 2 labels: train with --multi-label", d, func(s *Settings) { s.MultiLabel = false }},
-		{"one label only", "1 distinct labels", &dataset.Dataset{Labels: []string{"a"}, Examples: one.Examples}, func(*Settings) {}},
-		{"no examples", "0 distinct labels", &dataset.Dataset{}, func(*Settings) {}},
+		{"one label only", "all notes have the same label", &dataset.Dataset{Labels: []string{"a"}, Examples: one.Examples}, func(*Settings) {}},
+		{"no examples", "no labelled notes", &dataset.Dataset{}, func(*Settings) {}},
 		{"more folds than examples", "61 folds for 60 examples", d, func(s *Settings) { s.Folds = 61 }},
 		{"more folds than texts", "3 folds for 2 distinct notes", same, func(*Settings) {}},
 		{"one fold", "1 folds", d, func(s *Settings) { s.Folds = 1 }},
 		{"a label too long", "a label has 300 bytes", &dataset.Dataset{Labels: []string{"a", strings.Repeat("b", 300)}, Examples: one.Examples}, func(*Settings) {}},
 		{"no features", "0 feature sets", d, func(s *Settings) { s.Features = nil }},
 		{"no C", "0 values of C", d, func(s *Settings) { s.Cs = nil }},
+		{"slack below 0", "slack of -0.1", d, func(s *Settings) { s.Slack = -0.1 }},
+		{"slack that is no number", "slack of NaN", d, func(s *Settings) { s.Slack = math.NaN() }},
 		{"an unknown family", `family "forest"`, d, func(s *Settings) { s.Families = []string{"forest"} }},
 		{"C of zero", "C is 0", d, func(s *Settings) { s.Cs = []float64{0} }},
 		{"too few notes", "min_df", load(t, invented.Notes(6, 9), false), func(s *Settings) { s.Features = Features()[:1] }},

@@ -1,0 +1,199 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bedside/wasm/classify"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// size is the length of an ordinary note, in bytes.
+const size = 2500
+
+// TestMeasure prints what the page and the headless host take, as a table. Nothing is
+// judged: the machine decides as much as the code.
+func TestMeasure(t *testing.T) {
+	if os.Getenv("BEDSIDE_BENCH") != "1" {
+		t.Skip("BEDSIDE_BENCH=1 runs the measurements")
+	}
+	rows := [][2]string{}
+	add := func(what, format string, values ...any) {
+		rows = append(rows, [2]string{what, fmt.Sprintf(format, values...)})
+	}
+	measureLatency(t, add)
+	measureOpening(t, add)
+	measureHeadless(t, add)
+	var table strings.Builder
+	table.WriteString("\n| what | measured |\n|---|---|\n")
+	for _, row := range rows {
+		fmt.Fprintf(&table, "| %s | %s |\n", row[0], row[1])
+	}
+	fmt.Println(table.String())
+}
+
+type adder func(what, format string, values ...any)
+
+func measureLatency(t *testing.T, add adder) {
+	tab := openReady(t, newServer(t))
+	measured := func(notes string) (module, page []float64) {
+		var got [][2]float64
+		tab.frame.must(`(async () => {
+			const out = []
+			for (const note of `+notes+`) {
+				const start = performance.now()
+				const {ms} = await `+element+`.classify(note)
+				out.push([ms, performance.now() - start])
+			}
+			return out
+		})()`, &got)
+		for _, g := range got {
+			module, page = append(module, g[0]), append(page, g[1])
+		}
+		return module, page
+	}
+	var texts []string
+	for i := range 520 {
+		texts = append(texts, quoted(varied(i, size)))
+	}
+	all := "[" + strings.Join(texts, ",") + "]"
+	module, page := measured(all)
+	module, page = module[20:], page[20:] // the first ones warm up
+	add("a note of 2,500 characters in Chromium, the module alone", "median %.2f ms, p99 %.2f ms (n=%d)", quantile(module, .5), quantile(module, .99), len(module))
+	add("the same until the page shows it", "median %.2f ms, p99 %.2f ms", quantile(page, .5), quantile(page, .99))
+	big := quoted(varied(1, 1<<20))
+	module, page = measured("Array(7).fill(" + big + ")")
+	add("a note of 1 MB in Chromium, the module alone", "median %.0f ms, worst %.0f ms (n=%d)", quantile(module, .5), quantile(module, 1), len(module))
+	add("the same until the page shows it", "median %.0f ms", quantile(page, .5))
+	tab.outer.stop()
+}
+
+// undisturbed is how long an opening page is left alone: watching it slows it down.
+const undisturbed = 3 * time.Second
+
+// measureOpening times from the start of the navigation to the first result in the
+// DOM, by the frame's own clock against the outer document's.
+func measureOpening(t *testing.T, add adder) {
+	const runs = 5
+	var cold, second []float64
+	var perVisit, perVisitBundle int64
+	var wire float64
+	for range runs {
+		s := newServer(t)
+		tab := &tab{outer: newDocument(t)}
+		counted := countWire(tab.outer)
+		tab.outer.open(s.url() + "#example")
+		time.Sleep(undisturbed)
+		tab.find()
+		cold = append(cold, tab.firstResult())
+		tab.settled(s)
+		perVisit, perVisitBundle = s.bytes()
+		wire = counted()
+		tab.outer.open("about:blank")
+		tab.outer.wait(`location.href === 'about:blank'`)
+		old := chromedp.FromContext(tab.frame.ctx).Target.TargetID
+		tab.outer.open(s.url() + "#example")
+		time.Sleep(undisturbed)
+		tab.findOther(old)
+		second = append(second, tab.firstResult())
+		tab.outer.stop()
+		s.stop()
+	}
+	add("cold open from loopback to the first result", "median %.0f ms of %d (%s)", quantile(cold, .5), runs, list(cold))
+	add("second visit to the first result", "median %.0f ms of %d (%s)", quantile(second, .5), runs, list(second))
+	add("bodies sent on the first visit: page, worker, module, service worker", "%.1f KB", float64(perVisit)/1000)
+	add("bodies sent on the first visit: bundle", "%.1f KB", float64(perVisitBundle)/1000)
+	add("received on the first visit as Chromium counts it, with headers", "%.1f KB", wire/1000)
+}
+
+// firstResult is the time from the start of the outer document's navigation to the
+// first result in the frame, in milliseconds.
+func (tab *tab) firstResult() float64 {
+	tab.frame.t.Helper()
+	tab.frame.wait(`performance.getEntriesByName('bedside:result').length`)
+	var begun, shown float64
+	tab.outer.must(`performance.timeOrigin`, &begun)
+	tab.frame.must(`performance.timeOrigin + performance.getEntriesByName('bedside:result')[0].startTime`, &shown)
+	return shown - begun
+}
+
+// countWire sums what the document's requests receive.
+func countWire(d *document) func() float64 {
+	total := 0.0
+	if err := chromedp.Listen(d.ctx, func(event any) {
+		if e, ok := event.(*network.EventLoadingFinished); ok {
+			d.mu.Lock()
+			total += e.EncodedDataLength
+			d.mu.Unlock()
+		}
+	}); err != nil {
+		d.t.Fatal(err)
+	}
+	return func() float64 {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return total
+	}
+}
+
+func measureHeadless(t *testing.T, add adder) {
+	begun := time.Now()
+	h := embedded(t, 1)
+	compiled := time.Since(begun)
+	begun = time.Now()
+	m, err := h.Load(t.Context(), shippedFiles(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	add("headless: compiled module from the cache, then instance and bundle", "%d ms, %d ms", compiled.Milliseconds(), time.Since(begun).Milliseconds())
+	for _, c := range []struct {
+		name    string
+		options classify.Options
+	}{
+		{"labels alone", classify.Options{}},
+		{"one label explained", classify.Options{Explain: 1}},
+	} {
+		const n = 2000
+		texts := make([]string, n)
+		for i := range texts {
+			texts[i] = varied(i, size)
+		}
+		before := runtime.GOMAXPROCS(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		begun := time.Now()
+		for _, text := range texts {
+			if _, err := m.ClassifyJSON(ctx, text, c.options); err != nil {
+				t.Fatal(err)
+			}
+		}
+		took := time.Since(begun)
+		cancel()
+		runtime.GOMAXPROCS(before)
+		add("headless, one core, notes of 2,500 characters, "+c.name, "%.0f notes/s", n/took.Seconds())
+	}
+}
+
+// quantile is the nearest-rank quantile.
+func quantile(values []float64, q float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+}
+
+func list(values []float64) string {
+	var b strings.Builder
+	for i, v := range values {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%.0f", v)
+	}
+	return b.String()
+}
