@@ -18,6 +18,10 @@ const abi = 1
 // maxInput bounds one allocation by the host.
 const maxInput = max(classify.MaxNoteBytes+1, weights.MaxManifestBytes)
 
+// maxModel bounds the tensors of one model, which all lie in the module's 4 GiB of
+// memory; a manifest could ask for more than any machine has.
+const maxModel = 512 << 20
+
 // instance is everything an instance remembers between calls; wasip1 gives exported
 // functions no receiver.
 var instance = struct {
@@ -75,6 +79,9 @@ func open(at, length int32) int32 {
 		m, err := weights.ParseManifest(data)
 		if err != nil {
 			return 0, &failure{"bad-manifest", err}
+		}
+		if n := m.StreamBytes(); n > maxModel {
+			return 0, &failure{"bad-manifest", fmt.Errorf("manifest: %d bytes of tensors, at most %d fit the module", n, maxModel)}
 		}
 		tensors := m.Allocate()
 		handle := newHandle()
