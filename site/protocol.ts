@@ -27,8 +27,6 @@ export interface Model {
 
 /** Written into index.html by the build: everything the page will ever fetch, pinned. */
 export interface Release {
-  frame: Pinned
-  worker: Pinned
   module: Pinned
   models: Model[]
 }
@@ -66,11 +64,10 @@ export interface Hello {
   example: boolean
 }
 
-/** Outer document to frame. Buffers are transferred. A load is sent in this order: worker, module, manifest, shards. */
+/** Outer document to frame. Buffers are transferred. A load is sent in this order: module, manifest, shards. */
 export type ToFrame =
   /** A load begins, or cannot be finished; the outer document says why and offers to retry. */
   | { kind: 'load'; model: number; state: 'loading' | 'failed' }
-  | { kind: 'worker'; bytes: ArrayBuffer }
   | { kind: 'module'; bytes: ArrayBuffer }
   | { kind: 'manifest'; model: number; bytes: ArrayBuffer }
   | { kind: 'shard'; model: number; shard: number; bytes: ArrayBuffer }
@@ -82,7 +79,7 @@ export type FromFrame =
   | { kind: 'ready'; model: number }
   /** Please hand in a model. */
   | { kind: 'load'; model: number }
-  /** The worker died: please hand in worker, module and model again. */
+  /** The worker died: please hand in module and model again. */
   | { kind: 'restart'; model: number }
 
 /** Frame to worker. */

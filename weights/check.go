@@ -23,24 +23,14 @@ func ParseManifest(data []byte) (*Manifest, error) {
 	if len(data) > MaxManifestBytes {
 		return nil, bad("%d bytes, the limit is %d", len(data), MaxManifestBytes)
 	}
-	var version struct {
-		Format  string `json:"format"`
-		Version int    `json:"version"`
-	}
-	if err := json.Unmarshal(data, &version); err != nil {
-		return nil, bad("not readable as JSON: %.256v", err)
-	}
-	if version.Format != Format {
-		return nil, bad("format is %.64q, want %q", version.Format, Format)
-	}
-	if version.Version != Version {
-		return nil, bad("version %d is not supported, this build reads version %d", version.Version, Version)
-	}
 	m := new(Manifest)
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(m); err != nil {
-		return nil, bad("not readable: %.256v", err)
+		return nil, unreadable(data, err)
+	}
+	if err := supported(m.Format, m.Version); err != nil {
+		return nil, err
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, bad("holds more than one JSON value")
@@ -49,6 +39,32 @@ func ParseManifest(data []byte) (*Manifest, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// unreadable says why a manifest could not be decoded: if it is of another version,
+// that, rather than the field that shows it.
+func unreadable(data []byte, cause error) error {
+	var version struct {
+		Format  string `json:"format"`
+		Version int    `json:"version"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return bad("not readable as JSON: %.256v", err)
+	}
+	if err := supported(version.Format, version.Version); err != nil {
+		return err
+	}
+	return bad("not readable: %.256v", cause)
+}
+
+func supported(format string, version int) error {
+	if format != Format {
+		return bad("format is %.64q, want %q", format, Format)
+	}
+	if version != Version {
+		return bad("version %d is not supported, this build reads version %d", version, Version)
+	}
+	return nil
 }
 
 func (m *Manifest) check() error {

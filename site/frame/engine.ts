@@ -41,6 +41,8 @@ export class Engine extends EventTarget {
   broken = false
 
   private worker: Worker | undefined
+  /** The worker has been given the module; it is given one only. */
+  private fed = false
   private readonly manifests = new Map<number, Uint8Array>()
   private readonly waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>()
   private nextId = 1
@@ -50,9 +52,12 @@ export class Engine extends EventTarget {
   constructor(
     readonly hello: Hello,
     private readonly port: MessagePort,
+    /** The worker's. */
+    private readonly script: string,
   ) {
     super()
     this.models = hello.models.map((model, index) => ({ ...model, state: index === 0 ? 'loading' : 'absent' }))
+    this.startWorker() // while the module is on its way
     port.onmessage = ({ data }: MessageEvent<ToFrame>) => this.hearOuter(data)
   }
 
@@ -94,8 +99,10 @@ export class Engine extends EventTarget {
 
   private hearOuter(message: ToFrame): void {
     switch (message.kind) {
-      case 'worker':
-        this.startWorker(message.bytes)
+      case 'module':
+        if (this.worker === undefined || this.fed) this.startWorker()
+        this.fed = true
+        this.tellWorker(message, [message.bytes])
         break
       case 'load':
         this.models[message.model]!.state = message.state
@@ -141,9 +148,10 @@ export class Engine extends EventTarget {
     else call?.reject(new Refused(message.code, message.message))
   }
 
-  private startWorker(source: ArrayBuffer): void {
+  private startWorker(): void {
     this.worker?.terminate()
-    const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
+    this.fed = false
+    const url = URL.createObjectURL(new Blob([this.script], { type: 'text/javascript' }))
     this.worker = new Worker(url)
     URL.revokeObjectURL(url)
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.hearWorker(data)

@@ -10,7 +10,7 @@ performance.mark('bedside:frame')
 addEventListener('message', function hear({ source, data, ports }: MessageEvent<Hello>) {
   if (source !== parent || data.kind !== 'hello' || ports[0] === undefined) return
   removeEventListener('message', hear)
-  element.engine = new Engine(data, ports[0])
+  element.engine = new Engine(data, ports[0], JSON.parse(document.getElementById('worker')!.textContent!) as string)
   if (data.example) element.showExample(0)
 })
 

@@ -1,10 +1,11 @@
 // The files of the release: each is fetched once, verified, and kept, so that it can be handed in again after a crash
 // even if the network is gone by then.
-import type { Model, Pinned, Release } from '../protocol.js'
+import type { Model, Pinned } from '../protocol.js'
 import { fetchPinned, type Progress } from './pinned.js'
 
 interface Entry {
-  loaded: Promise<{ first: ArrayBuffer | undefined; kept: Blob }>
+  /** In memory until it is put aside as a blob, which the browser may keep on disk. */
+  loaded: Promise<ArrayBuffer | Blob>
   failed: boolean
 }
 
@@ -18,34 +19,30 @@ export class Library {
     for (const file of files) {
       const before = this.entries.get(file.url)
       if (before !== undefined && !before.failed) continue
-      const entry = { loaded: this.fetch(file, before !== undefined), failed: false }
+      const entry: Entry = { loaded: fetchPinned(file, before !== undefined, this.progress), failed: false }
       entry.loaded.catch(() => (entry.failed = true)) // take reports it
       this.entries.set(file.url, entry)
     }
   }
 
-  /** A buffer of a wanted file's bytes, which the caller may give away. */
+  /** A copy of a wanted file's bytes, which the caller may give away. */
   async take(file: Pinned): Promise<ArrayBuffer> {
     const loaded = await this.entries.get(file.url)!.loaded
-    const { first } = loaded
-    loaded.first = undefined
-    return first ?? loaded.kept.arrayBuffer()
+    return loaded instanceof Blob ? loaded.arrayBuffer() : loaded.slice(0)
   }
 
-  /** The verified files so far, for storage. */
-  async verified(): Promise<[url: string, bytes: Blob][]> {
+  /** Puts aside the verified files so far, and answers with them. */
+  async putAside(): Promise<[url: string, bytes: Blob][]> {
     const sound = [...this.entries].filter(([, { failed }]) => !failed)
-    return Promise.all(sound.map(async ([url, { loaded }]): Promise<[string, Blob]> => [url, (await loaded).kept]))
+    return Promise.all(
+      sound.map(async ([url, entry]): Promise<[string, Blob]> => {
+        const loaded = await entry.loaded
+        const aside = loaded instanceof Blob ? loaded : new Blob([loaded])
+        entry.loaded = Promise.resolve(aside)
+        return [url, aside]
+      }),
+    )
   }
-
-  private async fetch(file: Pinned, again: boolean): Promise<{ first: ArrayBuffer | undefined; kept: Blob }> {
-    const first = await fetchPinned(file, again, this.progress)
-    return { first, kept: new Blob([first]) }
-  }
-}
-
-export function runtimeFiles(release: Release): Pinned[] {
-  return [release.frame, release.worker, release.module]
 }
 
 export function modelFiles(model: Model): Pinned[] {

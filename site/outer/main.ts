@@ -2,10 +2,12 @@
 // note: nothing but the words of FromFrame comes back.
 import type { FromFrame, Hello, Release } from '../protocol.js'
 import { Frame } from './frame.js'
-import { Library, modelFiles, runtimeFiles } from './library.js'
+import { Library, modelFiles } from './library.js'
 import { OfflineStore } from './offline.js'
 import { Status } from './status.js'
 import { Observer } from './witness.js'
+
+const CALM = 500 // milliseconds between being ready and storing for the next visit
 
 const releaseText = document.getElementById('release')!.textContent!
 const release = JSON.parse(releaseText) as Release
@@ -16,7 +18,7 @@ const observer = new Observer((witness) => frame?.send({ kind: 'witness', witnes
 
 performance.mark('bedside:outer')
 void load(0, true)
-const offline = new OfflineStore()
+let offline: OfflineStore | undefined
 
 // A file dropped beside the frame would otherwise open in place of the page.
 for (const type of ['dragover', 'drop']) addEventListener(type, (event) => event.preventDefault())
@@ -37,7 +39,7 @@ async function attempt(index: number, fresh: boolean): Promise<void> {
     throw new Error('Browsers let this page work only over HTTPS, or on the very device that serves it (localhost).')
   }
   const model = release.models[index]!
-  const files = [...(fresh ? runtimeFiles(release) : []), ...modelFiles(model)]
+  const files = [...(fresh ? [release.module] : []), ...modelFiles(model)]
   status.begin(files.reduce((sum, file) => sum + file.size, 0))
   library.want(files)
   frame?.send({ kind: 'load', model: index, state: 'loading' })
@@ -51,12 +53,11 @@ async function attempt(index: number, fresh: boolean): Promise<void> {
 
 async function handInRuntime(): Promise<void> {
   frame ??= await openFrame()
-  frame.send({ kind: 'worker', bytes: await library.take(release.worker) })
   frame.send({ kind: 'module', bytes: await library.take(release.module) })
 }
 
 async function openFrame(): Promise<Frame> {
-  const html = new TextDecoder().decode(await library.take(release.frame))
+  const html = JSON.parse(document.getElementById('frame')!.textContent!) as string
   const hello: Hello = {
     kind: 'hello',
     base: new URL('./', location.href).href,
@@ -73,12 +74,16 @@ function hear(message: FromFrame): void {
   else void load(message.model, message.kind === 'restart')
 }
 
+/** Makes the last requests, for the offline store, and only then calls the page ready. */
 async function settle(): Promise<void> {
+  offline ??= new OfflineStore()
+  await offline.requested
   if (!performance.getEntriesByName('bedside:ready').length) performance.mark('bedside:ready')
   status.ready()
   observer.ready()
   observer.send()
-  const stored = await offline.store(await library.verified(), releaseText)
+  await new Promise((resolve) => setTimeout(resolve, CALM)) // the first note comes before its convenience
+  const stored = await offline.store(await library.putAside(), releaseText)
   document.documentElement.dataset['offline'] = stored
   observer.stored(stored)
 }

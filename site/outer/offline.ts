@@ -11,6 +11,9 @@ export class OfflineStore {
   private readonly links: Promise<Response>[] = []
   private readonly registration: Promise<unknown> | undefined
 
+  /** Resolves when every request that storing needs has been answered. */
+  readonly requested: Promise<unknown> = Promise.resolve()
+
   /** Makes the requests that storing needs, so that none is left for the time when notes are read. */
   constructor() {
     if (!('serviceWorker' in navigator) || !('caches' in globalThis)) return
@@ -19,7 +22,7 @@ export class OfflineStore {
     this.registration = navigator.serviceWorker.register('./sw.js', { updateViaCache: 'none' })
     for (const { href } of document.querySelectorAll<HTMLLinkElement>('link[href]')) this.links.push(fetch(href))
     // store deals with what fails here.
-    for (const promise of [this.html, this.registration, ...this.links]) promise.catch(() => {})
+    this.requested = Promise.allSettled([this.html, this.registration, ...this.links])
   }
 
   /**

@@ -53,7 +53,7 @@ func (p *Page) collect(module []byte, bundles []fs.FS) (map[string][]byte, error
 		return nil, fmt.Errorf("%w given: the page needs at least one", ErrNoBundle)
 	}
 	files := maps.Clone(p.files)
-	release := Release{Frame: p.frame, Worker: p.worker, Module: asset("bedside", ".wasm", module)}
+	release := Release{Module: asset("bedside", ".wasm", module)}
 	files[release.Module.URL] = module
 	seen := map[string]bool{}
 	for _, bundle := range bundles {

@@ -37,20 +37,23 @@ func compile(dir string) (*Page, error) {
 	}
 	s := sources{dir: dir, scripts: scripts, files: map[string][]byte{}}
 	p := &Page{files: s.files}
+	// The frame travels in index.html, and the worker in the frame: each can start while
+	// the module is still on its way.
 	icon := s.add("icon", ".svg", s.read("outer/icon.svg"))
-	p.worker = s.add("worker", ".js", scripts["worker/main.ts"])
 	frameScript, frameStyle := s.inline("frame/main.ts"), s.style("frame/frame.css")
-	p.frame = s.add("frame", ".html", s.fill("frame/frame.html", map[string]string{
+	frame := s.fill("frame/frame.html", map[string]string{
 		"policy": framePolicy(frameScript, frameStyle),
 		"style":  frameStyle,
+		"worker": s.quote(scripts["worker/main.ts"]),
 		"script": frameScript,
-	}))
+	})
 	outerScript, outerStyle := s.inline("outer/main.ts"), s.style("outer/outer.css")
 	policy := outerPolicy(outerScript, outerStyle, frameScript, frameStyle)
 	index := s.fill("outer/index.html", map[string]string{
 		"policy":  policy,
 		"icon":    icon.URL,
 		"style":   outerStyle,
+		"frame":   s.quote(frame),
 		"release": releaseHole,
 		"script":  outerScript,
 	})
@@ -191,6 +194,15 @@ func (s *sources) inline(name string) string {
 		s.fail(fmt.Errorf("%s: the script holds markup that would end or extend its element", name))
 	}
 	return text
+}
+
+// quote makes text a JSON string that can stand in a data element: < and > are escaped.
+func (s *sources) quote(text []byte) string {
+	quoted, err := json.Marshal(string(text))
+	if err != nil {
+		s.fail(err)
+	}
+	return string(quoted)
 }
 
 func (s *sources) licences(packages []string) []byte {

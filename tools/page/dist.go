@@ -22,7 +22,7 @@ func FromDist(site fs.FS) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Page{before: before, after: after, frame: release.Frame, worker: release.Worker, files: map[string][]byte{}}
+	p := &Page{before: before, after: after, files: map[string][]byte{}}
 	err = fs.WalkDir(site, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() && name != "weights" {
 			return err
@@ -40,7 +40,7 @@ func FromDist(site fs.FS) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("page: reading the assembled site: %w", err)
 	}
-	return p, p.check()
+	return p, nil
 }
 
 // ReadRelease answers with what an assembled site pins: where its module and its
@@ -72,18 +72,4 @@ func parseRelease(text string) (*Release, error) {
 		return nil, fmt.Errorf("page: the release in index.html: %w", err)
 	}
 	return r, nil
-}
-
-// check holds the files to what the release pins.
-func (p *Page) check() error {
-	for _, want := range []Pinned{p.frame, p.worker} {
-		contents, ok := p.files[want.URL]
-		if !ok {
-			return fmt.Errorf("page: the site lacks %s", want.URL)
-		}
-		if pin(want.URL, contents) != want {
-			return fmt.Errorf("page: %s is not the file that index.html pins", want.URL)
-		}
-	}
-	return nil
 }

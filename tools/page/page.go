@@ -3,12 +3,12 @@
 //
 // What it writes:
 //
-//	index.html            the outer document, which names and pins every file below
+//	index.html            the outer document, which carries the frame and its worker, and pins every file below
 //	_headers              security and caching headers, as Netlify and Cloudflare Pages read them
 //	sw.js                 the service worker
 //	manifest.webmanifest  name and icon for installing the page
 //	licences.txt          of the packages bundled in
-//	assets/NAME.HASH.EXT  the frame, the worker, the module, the icon
+//	assets/NAME.HASH.EXT  the module, the icon
 //	weights/NAME.HASH/    a bundle: manifest.json and shards
 //
 // and beside every file that compresses a .br and a .gz form.
@@ -29,9 +29,6 @@ type Page struct {
 	before, after string
 	// All other files but module and bundles, by path.
 	files map[string][]byte
-	frame Pinned
-	// The worker's script.
-	worker Pinned
 }
 
 // Pinned is a file of the release as the outer document demands it.
@@ -55,8 +52,6 @@ func (m Model) Dir() string { return path.Dir(m.Manifest.URL) }
 
 // Release is what index.html pins: everything the page ever fetches.
 type Release struct {
-	Frame  Pinned  `json:"frame"`
-	Worker Pinned  `json:"worker"`
 	Module Pinned  `json:"module"`
 	Models []Model `json:"models"`
 }

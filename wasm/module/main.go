@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"unsafe"
 
 	"bedside/wasm/classify"
@@ -43,6 +44,19 @@ type model struct {
 }
 
 func main() {}
+
+func init() { pace() }
+
+// pace lets the heap grow by some 32 MiB between collections. A collection takes
+// longer than a note; left alone, Go would run one every hundred notes or so.
+func pace() {
+	const base, room = 4 << 20, 32 << 20
+	held := int64(base)
+	for _, m := range instance.models {
+		held += m.manifest.StreamBytes()
+	}
+	debug.SetGCPercent(int(max(50, room*100/held)))
+}
 
 //go:wasmexport bedside_abi
 func abiVersion() int32 { return abi }
@@ -86,6 +100,7 @@ func open(at, length int32) int32 {
 		tensors := m.Allocate()
 		handle := newHandle()
 		instance.models[handle] = &model{manifest: m, tensors: tensors}
+		pace()
 		return handle, put(loadPlan(handle, m, tensors))
 	})
 }
@@ -109,6 +124,7 @@ func closeModel(handle int32) int32 {
 	return answer(func() (int32, error) {
 		_, err := find(handle)
 		delete(instance.models, handle)
+		pace()
 		return 0, err
 	})
 }
