@@ -66,8 +66,9 @@ model:
 	  --out weights/specialty
 
 ## bench: the numbers of the README, measured here
-bench: build
-	sh tools/bench.sh
+bench: system build
+	$(GO) run ./tools/bench
+	BEDSIDE_BENCH=1 $(GO) test -count=1 -run TestMeasure -v ./e2e | grep '^|'
 
 ## system: Debian packages that the tests need, where they are missing and can be had
 system:

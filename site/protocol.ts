@@ -51,6 +51,9 @@ export interface Witness {
   offline: Offline
 }
 
+/** The frame's first word, posted to its parent: it listens for hello. */
+export const LISTENING = 'bedside: listening'
+
 /** The first message, posted to the frame's window, carrying the port all others use. */
 export interface Hello {
   kind: 'hello'

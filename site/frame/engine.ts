@@ -33,6 +33,13 @@ export class Stopped extends Error {
   }
 }
 
+export function startWorker(script: string): Worker {
+  const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }))
+  const worker = new Worker(url)
+  URL.revokeObjectURL(url)
+  return worker
+}
+
 /** Fires "change" whenever a field has changed. */
 export class Engine extends EventTarget {
   readonly models: ModelState[]
@@ -52,12 +59,12 @@ export class Engine extends EventTarget {
   constructor(
     readonly hello: Hello,
     private readonly port: MessagePort,
-    /** The worker's. */
-    private readonly script: string,
+    worker: Worker,
+    private readonly another: () => Worker,
   ) {
     super()
     this.models = hello.models.map((model, index) => ({ ...model, state: index === 0 ? 'loading' : 'absent' }))
-    this.startWorker() // while the module is on its way
+    this.employ(worker)
     port.onmessage = ({ data }: MessageEvent<ToFrame>) => this.hearOuter(data)
   }
 
@@ -100,7 +107,7 @@ export class Engine extends EventTarget {
   private hearOuter(message: ToFrame): void {
     switch (message.kind) {
       case 'module':
-        if (this.worker === undefined || this.fed) this.startWorker()
+        if (this.worker === undefined || this.fed) this.employ(this.another())
         this.fed = true
         this.tellWorker(message, [message.bytes])
         break
@@ -148,12 +155,10 @@ export class Engine extends EventTarget {
     else call?.reject(new Refused(message.code, message.message))
   }
 
-  private startWorker(): void {
+  private employ(worker: Worker): void {
     this.worker?.terminate()
     this.fed = false
-    const url = URL.createObjectURL(new Blob([this.script], { type: 'text/javascript' }))
-    this.worker = new Worker(url)
-    URL.revokeObjectURL(url)
+    this.worker = worker
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.hearWorker(data)
     this.worker.onerror = (event) => {
       event.preventDefault() // keeps it out of the console

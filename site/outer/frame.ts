@@ -1,5 +1,5 @@
 // The inner frame, seen from outside: a sandbox that files go into, and that a few fixed words come out of.
-import type { FromFrame, Hello, ToFrame } from '../protocol.js'
+import { LISTENING, type FromFrame, type Hello, type ToFrame } from '../protocol.js'
 
 export class Frame {
   private constructor(private readonly port: MessagePort) {}
@@ -11,9 +11,15 @@ export class Frame {
     iframe.setAttribute('allow', 'cross-origin-isolated')
     iframe.title = 'Classify a note'
     iframe.srcdoc = html
-    const loaded = new Promise((resolve) => iframe.addEventListener('load', resolve, { once: true }))
+    const listening = new Promise<void>((resolve) => {
+      addEventListener('message', function hear({ source, data }) {
+        if (source !== iframe.contentWindow || data !== LISTENING) return
+        removeEventListener('message', hear)
+        resolve()
+      })
+    })
     place.replaceChildren(iframe)
-    await loaded
+    await listening // its load event comes only after everything else it does
     const { port1, port2 } = new MessageChannel()
     port1.onmessage = ({ data }) => {
       const message = understand(data, hello.models.length)
