@@ -1,13 +1,12 @@
 package weights
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
+
+	"bedside/weights/jsontext"
 )
 
 // ErrManifest is wrapped by every error about a manifest's contents.
@@ -18,43 +17,32 @@ func bad(format string, args ...any) error {
 }
 
 // ParseManifest decodes and checks a manifest. Unknown fields, versions, kinds and
-// sizes beyond the limits are refused by name.
+// sizes beyond the limits are refused by name; another version before anything else.
 func ParseManifest(data []byte) (*Manifest, error) {
 	if len(data) > MaxManifestBytes {
 		return nil, bad("%d bytes, the limit is %d", len(data), MaxManifestBytes)
 	}
-	m := new(Manifest)
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(m); err != nil {
-		return nil, unreadable(data, err)
+	text := string(data)
+	r := jsontext.NewReader(text)
+	format, version := readVersion(r)
+	if err := r.Err(); err != nil {
+		return nil, bad("not readable as JSON: %w", err)
 	}
-	if err := supported(m.Format, m.Version); err != nil {
+	if err := supported(format, version); err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, bad("holds more than one JSON value")
+	if err := r.End(); err != nil {
+		return nil, bad("holds more than one JSON value: %w", err)
+	}
+	r = jsontext.NewReader(text)
+	m := readManifest(r)
+	if err := r.Err(); err != nil {
+		return nil, bad("not readable: %w", err)
 	}
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	return m, nil
-}
-
-// unreadable says why a manifest could not be decoded: if it is of another version,
-// that, rather than the field that shows it.
-func unreadable(data []byte, cause error) error {
-	var version struct {
-		Format  string `json:"format"`
-		Version int    `json:"version"`
-	}
-	if err := json.Unmarshal(data, &version); err != nil {
-		return bad("not readable as JSON: %.256v", err)
-	}
-	if err := supported(version.Format, version.Version); err != nil {
-		return err
-	}
-	return bad("not readable: %.256v", cause)
+	return &m, nil
 }
 
 func supported(format string, version int) error {

@@ -193,7 +193,7 @@ func TestParseManifestRefusesText(t *testing.T) {
 	sound := string(encode(t, m))
 	for _, c := range []struct{ name, text, want string }{
 		{"nothing", "", "not readable as JSON"},
-		{"null", "null", `format is ""`},
+		{"null", "null", "want an object"},
 		{"not JSON", "PK\x03\x04", "not readable as JSON"},
 		{"an array", "[" + sound + "]", "not readable as JSON"},
 		{"cut short", sound[:len(sound)-1], "not readable as JSON"},

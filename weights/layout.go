@@ -19,10 +19,7 @@ func (m *Manifest) Layout(tensors []Values) ([]byte, error) {
 		}
 		m.Tensors = append(m.Tensors, t)
 	}
-	stream, err := header(m.Tensors)
-	if err != nil {
-		return nil, err
-	}
+	stream := header(m.Tensors)
 	for i, v := range tensors {
 		m.Tensors[i].Offset = int64(len(stream))
 		stream = append(stream, v.Data...)

@@ -142,6 +142,37 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// TestOptionsAsText gives the module options as another host might write them.
+func TestOptionsAsText(t *testing.T) {
+	h := realHost(t, 1)
+	m, err := h.Load(t.Context(), colours(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ options, code string }{
+		{"", ""},
+		{"{}", ""},
+		{` {"offsets": "utf16", "explain": 1} `, ""},
+		{`{"explain":1,"tone":"kind"}`, CodeBadOptions},
+		{`{"Explain":1}`, CodeBadOptions},
+		{`{"explain":"all"}`, CodeBadOptions},
+		{`{"explain":1}{}`, CodeBadOptions},
+		{"null", CodeBadOptions},
+		{"\x00\xff", CodeBadOptions},
+		{strings.Repeat("[", 1<<20), CodeBadOptions},
+	} {
+		err := h.with(t.Context(), m, func(ctx context.Context, in *instance) error {
+			_, err := in.classify(ctx, in.handles[m], "blue", test.options)
+			return err
+		})
+		if test.code != "" {
+			wantCode(t, err, test.code)
+		} else if err != nil {
+			t.Errorf("%q: %v", test.options, err)
+		}
+	}
+}
+
 func TestManyCallersGetTheirOwnAnswers(t *testing.T) {
 	h := realHost(t, 3)
 	first, err := h.Load(t.Context(), colours(t))

@@ -3,11 +3,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 
 	"bedside/wasm/classify"
 	"bedside/weights"
+	"bedside/weights/jsontext"
 )
 
 // failure is an error with a code of ABI.md.
@@ -30,11 +30,17 @@ func coded(err error) error {
 	return err
 }
 
+// maxKept bounds the output's memory that the next call uses again.
+const maxKept = 1 << 20
+
 // answer runs an exported function's body and turns an error, or a panic, into the
 // negative answer and output that ABI.md promises. A panic's text is withheld: it
 // could quote what was being read.
 func answer(body func() (int32, error)) (status int32) {
-	instance.output = nil
+	instance.output = instance.output[:0]
+	if cap(instance.output) > maxKept {
+		instance.output = nil
+	}
 	defer func() {
 		if recover() != nil {
 			status = fail(&failure{"internal", errors.New("a defect in the module; discard this instance")})
@@ -52,46 +58,37 @@ func fail(err error) int32 {
 	if f := (*failure)(nil); errors.As(err, &f) {
 		code = f.code
 	}
-	type body struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}
-	instance.output, _ = json.Marshal(map[string]body{"error": {code, err.Error()}})
+	out := jsontext.AppendString(append(instance.output[:0], `{"error":{"code":`...), code)
+	out = jsontext.AppendString(append(out, `,"message":`...), err.Error())
+	instance.output = append(out, "}}"...)
 	return -1
 }
 
-func put(v any) (err error) {
-	instance.output, err = json.Marshal(v)
-	return err
-}
-
-type plan struct {
-	Model  int32       `json:"model"`
-	Bytes  int64       `json:"bytes"`
-	Shards []planShard `json:"shards"`
-}
-
-type planShard struct {
-	weights.Shard
-	Segments []planSegment `json:"segments"`
-}
-
-type planSegment struct {
-	Offset  int64  `json:"offset"`
-	Length  int64  `json:"length"`
-	To      string `json:"to"`
-	Address uint32 `json:"address"`
-}
-
-func loadPlan(handle int32, m *weights.Manifest, tensors weights.Tensors) plan {
-	p := plan{Model: handle, Bytes: m.StreamBytes()}
-	for _, s := range m.Shards {
-		p.Shards = append(p.Shards, planShard{Shard: s})
+// appendPlan appends the load plan.
+func appendPlan(dst []byte, handle int32, m *weights.Manifest, tensors weights.Tensors) []byte {
+	dst = jsontext.AppendInt(append(dst, `{"model":`...), handle)
+	dst = jsontext.AppendInt(append(dst, `,"bytes":`...), m.StreamBytes())
+	dst = append(dst, `,"shards":[`...)
+	plan := m.Plan()
+	for i, s := range m.Shards {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = jsontext.AppendString(append(dst, `{"file":`...), s.File)
+		dst = jsontext.AppendInt(append(dst, `,"size":`...), s.Size)
+		dst = jsontext.AppendString(append(dst, `,"sha256":`...), s.SHA256)
+		segments := 0
+		for segments < len(plan) && plan[segments].Shard == i {
+			segments++
+		}
+		dst = jsontext.AppendList(append(dst, `,"segments":`...), plan[:segments], func(dst []byte, s weights.Segment) []byte {
+			dst = jsontext.AppendInt(append(dst, `{"offset":`...), s.ShardOffset)
+			dst = jsontext.AppendInt(append(dst, `,"length":`...), s.Length)
+			dst = jsontext.AppendInt(append(dst, `,"to":"memory","address":`...), uint32(address(tensors.At(s))))
+			return append(dst, '}')
+		})
+		dst = append(dst, '}')
+		plan = plan[segments:]
 	}
-	for _, s := range m.Plan() {
-		shard := &p.Shards[s.Shard]
-		shard.Segments = append(shard.Segments,
-			planSegment{s.ShardOffset, s.Length, "memory", uint32(address(tensors.At(s)))})
-	}
-	return p
+	return append(dst, "]}"...)
 }

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -101,7 +100,8 @@ func open(at, length int32) int32 {
 		handle := newHandle()
 		instance.models[handle] = &model{manifest: m, tensors: tensors}
 		pace()
-		return handle, put(loadPlan(handle, m, tensors))
+		instance.output = appendPlan(instance.output, handle, m, tensors)
+		return handle, nil
 	})
 }
 
@@ -165,7 +165,8 @@ func finish(job int32) int32 {
 			return 0, &failure{"bad-handle", fmt.Errorf("no job %d", job)}
 		}
 		delete(instance.jobs, job)
-		return 0, put(result)
+		instance.output = classify.AppendJSON(instance.output, result)
+		return 0, nil
 	})
 }
 
@@ -188,8 +189,8 @@ func readOptions(at, length int32) (o classify.Options, err error) {
 	if err != nil {
 		return o, err
 	}
-	if err := json.Unmarshal(data, &o); err != nil {
-		return o, &failure{"bad-options", fmt.Errorf("not readable: %w", err)}
+	if o, err = classify.ParseOptions(string(data)); err != nil {
+		return o, coded(err)
 	}
 	return o, nil
 }
