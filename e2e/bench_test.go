@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"slices"
@@ -87,14 +89,19 @@ const undisturbed = 3 * time.Second
 // another tab of the same profile.
 func measureOpening(t *testing.T, add adder) {
 	const runs = 5
-	var cold, second []float64
+	var floor, cold, second []float64
 	var page, bundle int64
+	bare := httptest.NewServer(http.HandlerFunc(serveBare))
+	defer bare.Close()
 	for range runs {
 		s := newServer(t)
 		profile, err := chromedp.CallBrowser(browser(t), target.CreateBrowserContext, target.CreateBrowserContextParams{})
 		if err != nil {
 			t.Fatal(err)
 		}
+		empty := openUnwatched(t, profile.BrowserContextID, bare.URL)
+		floor = append(floor, empty.firstResult())
+		empty.close()
 		first := openUnwatched(t, profile.BrowserContextID, s.url()+"#example")
 		cold = append(cold, first.firstResult())
 		first.settled(s)
@@ -105,10 +112,24 @@ func measureOpening(t *testing.T, add adder) {
 		again.close()
 		s.stop()
 	}
+	add("the browser's own share: an empty page, sandboxed frame and worker until the first message", "median %.0f ms of %d (%s)", quantile(floor, .5), runs, list(floor))
 	add("cold open from loopback to the first result", "median %.0f ms of %d (%s)", quantile(cold, .5), runs, list(cold))
 	add("second visit to the first result", "median %.0f ms of %d (%s)", quantile(second, .5), runs, list(second))
 	add("bodies sent on the first visit: page, worker, module, service worker", "%.1f KB", float64(page)/1000)
 	add("bodies sent on the first visit: bundle", "%.1f KB", float64(bundle)/1000)
+}
+
+// serveBare answers with the page's skeleton: two documents and a worker, and nothing
+// in them.
+func serveBare(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprint(w, `<!doctype html><title>bare</title><body><script>
+		const frame = document.createElement('iframe')
+		frame.setAttribute('sandbox', 'allow-scripts')
+		frame.srcdoc = "<!doctype html><script>" +
+			"const worker = new Worker(URL.createObjectURL(new Blob(['postMessage(1)'])));" +
+			"worker.onmessage = () => performance.mark('bedside:result')</" + "script>"
+		document.body.append(frame)
+	</script>`)
 }
 
 // openUnwatched opens a tab without a debugger, which would record every request, and
