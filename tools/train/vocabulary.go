@@ -1,7 +1,7 @@
 package train
 
 import (
-	"errors"
+	"fmt"
 	"math"
 
 	"bedside/tools/fit"
@@ -46,7 +46,8 @@ func (c *Corpus) Fit(notes []int) (*Vocabulary, error) {
 	}
 	v.Block.Terms = len(v.Keys)
 	if len(v.Keys) == 0 {
-		return nil, errors.New("no n-gram is left after min_df and max_df; the notes are too few, or all alike")
+		return nil, fmt.Errorf("no n-gram stands in at least %d and at most %g %% of the %d notes fitted on: they are too few, or all alike",
+			c.block.MinDF, 100*c.block.MaxDF, len(notes))
 	}
 	return v, nil
 }
