@@ -291,7 +291,7 @@ func TestTrainRefuses(t *testing.T) {
 		{"slack that is no number", "slack of NaN", d, func(s *Settings) { s.Slack = math.NaN() }},
 		{"an unknown family", `family "forest"`, d, func(s *Settings) { s.Families = []string{"forest"} }},
 		{"C of zero", "C is 0", d, func(s *Settings) { s.Cs = []float64{0} }},
-		{"too few notes", "min_df", load(t, invented.Notes(6, 9), false), func(s *Settings) { s.Features = Features()[:1] }},
+		{"too few notes", "no n-gram stands in at least 5", load(t, invented.Notes(6, 9), false), func(s *Settings) { s.Features = Features()[:1] }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -128,8 +128,8 @@ func TestNothingLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := corpus.Fit([]int{0, 1}); err == nil || !strings.Contains(err.Error(), "min_df") {
-		t.Errorf("error %v, want one about min_df", err)
+	if _, err := corpus.Fit([]int{0, 1}); err == nil || !strings.Contains(err.Error(), "no n-gram stands in at least 3") {
+		t.Errorf("error %v, want one that names the limits", err)
 	}
 }
 
