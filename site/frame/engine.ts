@@ -40,7 +40,7 @@ export function startWorker(script: string): Worker {
   return worker
 }
 
-/** Fires "change" whenever a field has changed. */
+/** Fires "change" whenever a field has changed, and "fed" whenever a shard has been passed on. */
 export class Engine extends EventTarget {
   readonly models: ModelState[]
   witness: Witness = { requests: [], offline: 'pending' }
@@ -126,6 +126,7 @@ export class Engine extends EventTarget {
         break
       default:
         this.tellWorker(message, [message.bytes])
+        this.dispatchEvent(new Event('fed'))
     }
   }
 

@@ -5,7 +5,22 @@ declare const self: ServiceWorkerGlobalScope
 const CACHE = 'bedside' // as in outer/offline.ts
 const PATIENCE = 3000 // milliseconds to wait for a fresh page before the stored one is shown
 
-self.addEventListener('install', () => void self.skipWaiting())
+/** What the browser can do without starting this worker first, where it knows how: see stored and fresh. */
+interface Routing extends ExtendableEvent {
+  addRoutes?(routes: { condition: object; source: string | { cacheName: string } }[]): Promise<void>
+}
+
+self.addEventListener('install', (event: Routing) => {
+  void self.skipWaiting()
+  const { pathname } = new URL(self.registration.scope)
+  const routes = event.addRoutes?.([
+    { condition: { requestMode: 'navigate' }, source: 'race-network-and-fetch-handler' },
+    { condition: { urlPattern: { pathname: pathname + 'assets/*', search: '' } }, source: { cacheName: CACHE } },
+    { condition: { urlPattern: { pathname: pathname + 'weights/*', search: '' } }, source: { cacheName: CACHE } },
+  ])
+  // A browser that does not know these routes starts the worker, which does the same.
+  if (routes !== undefined) event.waitUntil(routes.catch(() => {}))
+})
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()))
 
 self.addEventListener('fetch', (event) => {

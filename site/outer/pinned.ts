@@ -21,7 +21,8 @@ async function read(file: Pinned, again: boolean, progress: Progress): Promise<U
   let watchdog = setTimeout(() => abort.abort(), SILENCE)
   let at = 0
   try {
-    const response = await fetch(file.url, {
+    // A search part keeps the service worker's shortcut to what is stored from answering.
+    const response = await fetch(again ? file.url + '?again' : file.url, {
       cache: again ? 'reload' : 'default',
       credentials: 'omit',
       redirect: 'error',
