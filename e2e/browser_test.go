@@ -366,15 +366,15 @@ func TestOddNotesInThePage(t *testing.T) {
 			t.Errorf("%s: no labels on the page", test.name)
 		}
 	}
-	for _, test := range []struct{ name, expression string }{
-		{"empty", `''`},
-		{"blank", `' \n\t\u2003'`},
-		{"too large", `'a '.repeat(9 << 20)`},
+	for _, test := range []struct{ name, expression, code string }{
+		{"empty", `''`, "empty-note"},
+		{"blank", `' \n\t\u2003'`, "empty-note"},
+		{"too large", `'a '.repeat(9 << 20)`, "note-too-large"},
 	} {
-		var refused bool
-		tab.frame.must(element+`.classify(`+test.expression+`).then(() => false, (error) => error instanceof Error)`, &refused)
-		if !refused {
-			t.Errorf("%s: not refused", test.name)
+		var code string
+		tab.frame.must(element+`.classify(`+test.expression+`).then(() => 'answered', (error) => String(error.code))`, &code)
+		if code != test.code {
+			t.Errorf("%s: %q, want %q", test.name, code, test.code)
 		}
 	}
 	tab.write("Chest pain.")

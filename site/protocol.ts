@@ -39,7 +39,7 @@ export interface Request {
   transferred: number
   /** Milliseconds since the page was opened. */
   at: number
-  /** Made after the first model was ready. */
+  /** Made after the page was ready: loaded, and prepared for offline use. */
   afterReady: boolean
 }
 
@@ -48,6 +48,8 @@ export type Offline = 'pending' | 'stored' | 'refused' | 'unsupported'
 /** What the outer document saw of the network, for the details view. */
 export interface Witness {
   requests: Request[]
+  /** The page is ready: it has made every request it had to make. */
+  ready: boolean
   offline: Offline
 }
 

@@ -118,6 +118,7 @@ type Data struct {
 	Rows     int    `json:"rows"`
 	Examples int    `json:"examples"`
 	SHA256   string `json:"sha256"`
+	Part     string `json:"part,omitempty"` // of a split, that it was fitted on; absent means all
 }
 
 // Evaluation is one protocol's figures, measured on data training did not see.

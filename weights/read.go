@@ -188,6 +188,8 @@ func readData(r *jsontext.Reader) (d Data) {
 			d.Examples = r.Int()
 		case "sha256":
 			d.SHA256 = r.Text()
+		case "part":
+			d.Part = r.Text()
 		default:
 			r.Unknown()
 		}

@@ -41,7 +41,7 @@ interface Caller {
  * - `#reading mark` with data-start and data-end in UTF-16 units of the note; `#features tr` with data-contribution
  * - `[role=alert]`; `#card-open`, `#proof-open`, `dialog#card`, `dialog#proof`, `#after-ready` with data-requests,
  *   `#leak`, `#attempts > li` with data-refused
- * - performance marks `bedside:frame`, `bedside:usable`, `bedside:result` (the first result is in the DOM)
+ * - performance marks `bedside:frame`, `bedside:result` (the first result is in the DOM)
  */
 export class BedsideClassifier extends LitElement {
   static override styles = styles
@@ -162,7 +162,6 @@ export class BedsideClassifier extends LitElement {
   private noticeEngine(): void {
     if (this.current()?.state === 'absent') this.engine!.load(this.model)
     if (this.current()?.state !== 'ready') return
-    if (!performance.getEntriesByName('bedside:usable').length) performance.mark('bedside:usable')
     void this.pump()
   }
 
@@ -211,8 +210,11 @@ export class BedsideClassifier extends LitElement {
       const text = this.wanted
       this.wanted = undefined
       this.running = true
-      await this.answer(this.engine, text)
-      this.running = false
+      try {
+        await this.answer(this.engine, text)
+      } finally {
+        this.running = false
+      }
     }
     this.requestUpdate()
   }
@@ -228,8 +230,8 @@ export class BedsideClassifier extends LitElement {
       if (model === this.model) this.show({ ...answer, text }, explain)
       caller?.resolve(answer)
     } catch (error) {
-      this.fail(error as Error, text)
       caller?.reject(error as Error)
+      this.fail(error as Error, text)
     }
   }
 
@@ -254,8 +256,11 @@ export class BedsideClassifier extends LitElement {
   }
 
   private fail(error: Error, text: string): void {
-    if (!(error instanceof Refused) && !(error instanceof Stopped)) throw error
     this.shown = undefined
+    if (!(error instanceof Refused) && !(error instanceof Stopped)) {
+      this.trouble = { message: 'Something went wrong with this note. It is still here.', again: () => this.want(text) }
+      return
+    }
     if (error instanceof Refused && error.code === 'empty-note') return this.showNothing()
     this.trouble = error instanceof Stopped ? { message: error.message, again: () => this.want(text) } : { message: error.message }
   }

@@ -1,4 +1,4 @@
-// The frame's end of the two wires: the port to the outer document, and the worker it starts from what comes in.
+// The frame's end of the two wires: the port to the outer document, and the worker that uses what comes in.
 import type { FromFrame, FromWorker, Hello, Manifest, Result, ToFrame, ToWorker, Witness } from '../protocol.js'
 
 export interface Answer {
@@ -43,13 +43,13 @@ export function startWorker(script: string): Worker {
 /** Fires "change" whenever a field has changed, and "fed" whenever a shard has been passed on. */
 export class Engine extends EventTarget {
   readonly models: ModelState[]
-  witness: Witness = { requests: [], offline: 'pending' }
+  witness: Witness = { requests: [], ready: false, offline: 'pending' }
   /** The worker died before it could classify: only the reader starts another. */
   broken = false
 
   private worker: Worker | undefined
   /** The worker has been given the module; it is given one only. */
-  private fed = false
+  private hasModule = false
   private readonly manifests = new Map<number, Uint8Array>()
   private readonly waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>()
   private nextId = 1
@@ -107,8 +107,8 @@ export class Engine extends EventTarget {
   private hearOuter(message: ToFrame): void {
     switch (message.kind) {
       case 'module':
-        if (this.worker === undefined || this.fed) this.employ(this.another())
-        this.fed = true
+        if (this.worker === undefined || this.hasModule) this.employ(this.another())
+        this.hasModule = true
         this.tellWorker(message, [message.bytes])
         break
       case 'load':
@@ -133,7 +133,9 @@ export class Engine extends EventTarget {
   private hearWorker(message: FromWorker): void {
     switch (message.kind) {
       case 'ready':
+        this.broken = false
         this.models[message.model]!.state = 'ready'
+        delete this.models[message.model]!.reason
         this.tellOuter({ kind: 'ready', model: message.model })
         this.changed()
         break
@@ -158,7 +160,7 @@ export class Engine extends EventTarget {
 
   private employ(worker: Worker): void {
     this.worker?.terminate()
-    this.fed = false
+    this.hasModule = false
     this.worker = worker
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.hearWorker(data)
     this.worker.onerror = (event) => {
@@ -174,8 +176,10 @@ export class Engine extends EventTarget {
     const lost = [...this.waiting.values()]
     this.waiting.clear()
     for (const model of this.models) {
-      // Trying it again would only bring the next worker down.
-      if (model.state === 'loading') Object.assign(model, { state: 'unusable', reason: 'the classifier stopped while loading it.' })
+      if (model.state !== 'loading') continue
+      // Where no note can have been the cause, trying the model again would only bring the next worker down.
+      if (lost.length > 0) model.state = 'absent'
+      else Object.assign(model, { state: 'unusable', reason: 'the classifier stopped while loading it.' })
     }
     if (this.models[this.used]!.state === 'ready') this.restart(this.used)
     else {

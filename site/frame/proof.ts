@@ -23,7 +23,9 @@ export function proof({ hello, witness, attempts, tryToLeak }: ProofView): Templ
   return html`
     <h2>What left this device</h2>
     <p class="verdict" id="after-ready" data-requests=${late.length}>
-      Since the classifier was ready: <strong>${requests(late.length)}</strong>.
+      ${witness.ready
+        ? html`Since the page was ready: <strong>${requests(late.length)}</strong>.`
+        : 'The page is still making its last requests, for use without a network; they are listed below.'}
     </p>
     <p>
       The page is two documents. The outer one loads files and never sees your note. The inner one, where you write, has no
@@ -36,7 +38,7 @@ export function proof({ hello, witness, attempts, tryToLeak }: ProofView): Templ
     </button>
     <div role="status">${Array.isArray(attempts) ? outcome(attempts) : ''}</div>
     <h3>Requests of the outer document</h3>
-    ${late.length > 0 ? requestTable('Since the classifier was ready', late) : ''}
+    ${late.length > 0 ? requestTable('Since the page was ready', late) : ''}
     ${requestTable('Since the page was opened', witness.requests)}
     <p>Requests of the inner document: ${requests(ownRequests(hello.base))}.</p>
     <h3>What stands in the way</h3>

@@ -28,8 +28,11 @@ self.addEventListener('fetch', (event) => {
   const { scope } = self.registration
   if (request.method !== 'GET' || !request.url.startsWith(scope)) return
   const path = request.url.slice(scope.length).replace(/[?#].*$/, '')
-  if (request.mode !== 'navigate') event.respondWith(stored(request))
-  else if (path === '' || path === 'index.html') event.respondWith(fresh(request, scope))
+  const page = path === '' || path === 'index.html'
+  if (request.mode === 'navigate') {
+    if (page) event.respondWith(fresh(request, scope))
+  } else if (page) event.respondWith(current(request, scope))
+  else event.respondWith(stored(request))
 })
 
 async function stored(request: Request): Promise<Response> {
@@ -48,6 +51,17 @@ async function fresh(request: Request, scope: string): Promise<Response> {
   )
   const late = new Promise<Response>((resolve) => setTimeout(resolve, PATIENCE, page))
   return Promise.race([sound, late])
+}
+
+/** The page as the browser has just received it, for storing: never the one stored before, while there is a newer. */
+async function current(request: Request, scope: string): Promise<Response> {
+  try {
+    return await fetch(request)
+  } catch (error) {
+    const page = await lookUp(scope)
+    if (page === undefined) throw error
+    return page
+  }
 }
 
 async function lookUp(url: string): Promise<Response | undefined> {

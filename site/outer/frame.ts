@@ -4,7 +4,7 @@ import { LISTENING, type FromFrame, type Hello, type ToFrame } from '../protocol
 export class Frame {
   private constructor(private readonly port: MessagePort) {}
 
-  /** Creates the frame from its verified document and opens the port to it. */
+  /** Creates the frame from its document and opens the port to it. */
   static async open(html: string, place: Element, hello: Hello, hear: (message: FromFrame) => void): Promise<Frame> {
     const iframe = document.createElement('iframe')
     iframe.setAttribute('sandbox', 'allow-scripts')

@@ -6,7 +6,7 @@ import { fetchPinned, type Progress } from './pinned.js'
 interface Entry {
   /** In memory until it is put aside as a blob, which the browser may keep on disk. */
   loaded: Promise<ArrayBuffer | Blob>
-  failed: boolean
+  state: 'loading' | 'loaded' | 'failed'
 }
 
 export class Library {
@@ -18,9 +18,12 @@ export class Library {
   want(files: Pinned[]): void {
     for (const file of files) {
       const before = this.entries.get(file.url)
-      if (before !== undefined && !before.failed) continue
-      const entry: Entry = { loaded: fetchPinned(file, before !== undefined, this.progress), failed: false }
-      entry.loaded.catch(() => (entry.failed = true)) // take reports it
+      if (before !== undefined && before.state !== 'failed') continue
+      const entry: Entry = { loaded: fetchPinned(file, before !== undefined, this.progress), state: 'loading' }
+      entry.loaded.then(
+        () => (entry.state = 'loaded'),
+        () => (entry.state = 'failed'), // take reports it
+      )
       this.entries.set(file.url, entry)
     }
   }
@@ -33,7 +36,7 @@ export class Library {
 
   /** Puts aside the verified files so far, and answers with them. */
   async putAside(): Promise<[url: string, bytes: Blob][]> {
-    const sound = [...this.entries].filter(([, { failed }]) => !failed)
+    const sound = [...this.entries].filter(([, { state }]) => state === 'loaded')
     return Promise.all(
       sound.map(async ([url, entry]): Promise<[string, Blob]> => {
         const loaded = await entry.loaded

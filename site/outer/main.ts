@@ -7,6 +7,7 @@ import { OfflineStore } from './offline.js'
 import { Status } from './status.js'
 import { Observer } from './witness.js'
 
+const PATIENCE = 5000 // milliseconds that the requests for offline use may take
 const CALM = 500 // milliseconds between being ready and storing for the next visit
 
 const releaseText = document.getElementById('release')!.textContent!
@@ -14,6 +15,8 @@ const release = JSON.parse(releaseText) as Release
 const status = new Status()
 const library = new Library((bytes) => status.progress(bytes))
 let frame: Frame | undefined
+/** The module on its way into the frame, or there. */
+let runtime: Promise<void> | undefined
 const observer = new Observer((witness) => frame?.send({ kind: 'witness', witness }))
 
 performance.mark('bedside:outer')
@@ -39,11 +42,18 @@ async function attempt(index: number, fresh: boolean): Promise<void> {
     throw new Error('Browsers let this page work only over HTTPS, or on the very device that serves it (localhost).')
   }
   const model = release.models[index]!
-  const files = [...(fresh ? [release.module] : []), ...modelFiles(model)]
+  if (fresh) runtime = undefined
+  const files = [...(runtime === undefined ? [release.module] : []), ...modelFiles(model)]
   status.begin(files.reduce((sum, file) => sum + file.size, 0))
   library.want(files)
   frame?.send({ kind: 'load', model: index, state: 'loading' })
-  if (fresh) await handInRuntime()
+  runtime ??= handInRuntime()
+  try {
+    await runtime
+  } catch (error) {
+    runtime = undefined
+    throw error
+  }
   frame!.send({ kind: 'manifest', model: index, bytes: await library.take(model.manifest) })
   for (const [shard, file] of model.shards.entries()) {
     frame!.send({ kind: 'shard', model: index, shard, bytes: await library.take(file) })
@@ -77,13 +87,17 @@ function hear(message: FromFrame): void {
 /** Makes the last requests, for the offline store, and only then calls the page ready. */
 async function settle(): Promise<void> {
   offline ??= new OfflineStore()
-  await offline.requested
+  await Promise.race([offline.requested, pause(PATIENCE)])
   if (!performance.getEntriesByName('bedside:ready').length) performance.mark('bedside:ready')
   status.ready()
   observer.ready()
   observer.send()
-  await new Promise((resolve) => setTimeout(resolve, CALM)) // the first note comes before its convenience
+  await pause(CALM) // the first note comes before its convenience
   const stored = await offline.store(await library.putAside(), releaseText)
   document.documentElement.dataset['offline'] = stored
   observer.stored(stored)
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }

@@ -14,7 +14,7 @@ export class OfflineStore {
   /** Resolves when every request that storing needs has been answered. */
   readonly requested: Promise<unknown> = Promise.resolve()
 
-  /** Makes the requests that storing needs, so that none is left for the time when notes are read. */
+  /** Makes the requests that storing needs, so that none is left for later. */
   constructor() {
     if (!('serviceWorker' in navigator) || !('caches' in globalThis)) return
     // The browser has just received the page: it answers this from its cache.

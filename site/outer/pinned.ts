@@ -22,7 +22,8 @@ async function read(file: Pinned, again: boolean, progress: Progress): Promise<U
   let at = 0
   try {
     // A search part keeps the service worker's shortcut to what is stored from answering.
-    const response = await fetch(again ? file.url + '?again' : file.url, {
+    const past = again && navigator.serviceWorker?.controller ? '?again' : ''
+    const response = await fetch(file.url + past, {
       cache: again ? 'reload' : 'default',
       credentials: 'omit',
       redirect: 'error',

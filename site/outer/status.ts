@@ -43,7 +43,14 @@ export class Status {
     const button = document.createElement('button')
     button.type = 'button'
     button.textContent = 'Try again'
-    button.addEventListener('click', retry, { once: true })
+    button.addEventListener(
+      'click',
+      () => {
+        document.querySelector('iframe')?.focus() // the button is about to go
+        retry()
+      },
+      { once: true },
+    )
     this.failure.replaceChildren(text, button)
   }
 

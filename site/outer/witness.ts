@@ -27,7 +27,7 @@ export class Observer {
 
   send(): void {
     const requests = Array.from(this.requests.values(), (request) => ({ ...request, afterReady: request.at > this.readyAt }))
-    this.report({ requests, offline: this.offline })
+    this.report({ requests, ready: this.readyAt < Infinity, offline: this.offline })
   }
 
   private note(entry: PerformanceResourceTiming): void {

@@ -27,7 +27,7 @@ async function handle(message: ToWorker): Promise<void> {
     const { code, message: text } = error
     if (message.kind === 'classify') post({ kind: 'refused', id: message.id, code, message: text })
     else {
-      loading.delete(message.model)
+      drop(message.model)
       post({ kind: 'unusable', model: message.model, code, message: text })
     }
   }
@@ -36,6 +36,7 @@ async function handle(message: ToWorker): Promise<void> {
 function load(module: Module, message: Extract<ToWorker, { kind: 'manifest' | 'shard' }>): void {
   if (handles.has(message.model)) return
   if (message.kind === 'manifest') {
+    drop(message.model)
     loading.set(message.model, module.open(new Uint8Array(message.bytes)))
     return
   }
@@ -44,6 +45,12 @@ function load(module: Module, message: Extract<ToWorker, { kind: 'manifest' | 's
   loading.delete(message.model)
   handles.set(message.model, model.finish())
   post({ kind: 'ready', model: message.model })
+}
+
+/** Frees what a load that will not be finished has reserved. */
+function drop(model: number): void {
+  loading.get(model)?.drop()
+  loading.delete(model)
 }
 
 function classify(module: Module, message: Extract<ToWorker, { kind: 'classify' }>): void {

@@ -11,6 +11,7 @@ interface Exports extends WebAssembly.Exports {
   bedside_release(address: number): void
   bedside_open(address: number, length: number): number
   bedside_ready(model: number): number
+  bedside_close(model: number): number
   bedside_begin(model: number, text: number, textLength: number, options: number, optionsLength: number): number
   bedside_finish(job: number): number
   bedside_output(): bigint
@@ -89,6 +90,10 @@ export class Module {
     return { result, ms: performance.now() - started }
   }
 
+  close(model: number): void {
+    this.check(this.exports.bedside_close(model))
+  }
+
   ready(model: number): void {
     this.check(this.exports.bedside_ready(model))
   }
@@ -142,6 +147,11 @@ export class LoadingModel {
     }
     this.missing--
     return this.missing === 0
+  }
+
+  /** Gives up: frees what was reserved. */
+  drop(): void {
+    this.module.close(this.plan.model)
   }
 
   /** The handle to classify with. */

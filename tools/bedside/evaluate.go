@@ -47,7 +47,7 @@ func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	for _, d := range manifest.Card.Data {
-		if d.SHA256 == data.SHA256 && (manifest.Card.Refitted || c.Part == "") {
+		if d.SHA256 == data.SHA256 && (d.Part == "" || c.Part == "" || d.Part == c.Part) {
 			fmt.Fprintln(s.err, "warning: this model was trained on notes of this very file; figures measured on them say little about new notes")
 		}
 	}

@@ -254,7 +254,10 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		if model, err = train.Train(ctx, data, in.settings.Only(model.Best.Candidate)); err != nil {
 			return err
 		}
-		training += " The figures below are of the model fitted on the training part; the shipped one was then fitted on all examples with the same settings."
+		if in.kept != nil {
+			training += fmt.Sprintf(" The figures on part %q are of that model.", c.Measure)
+		}
+		training += " The shipped model was then fitted on all examples with the same settings."
 	}
 	manifest, tensors := model.Bundle(c.Precision)
 	a := in.about
@@ -264,6 +267,7 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		Data: []weights.Data{{
 			Name: cmp.Or(a.DataName, filepath.Base(c.Data)), Licence: cmp.Or(a.DataLicence, "not stated"),
 			Rows: data.Rows, Examples: len(data.Examples), SHA256: data.SHA256,
+			Part: c.fittedOn(),
 		}},
 		Training: training, Refitted: c.Refit, Evaluations: evaluations,
 	}
@@ -278,6 +282,14 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		result.Features += len(v.Keys)
 	}
 	return c.print(s, result)
+}
+
+// fittedOn is the part of the split that the shipped model was fitted on; "" is all.
+func (c *trainCommand) fittedOn() string {
+	if c.Split == "" || c.Refit {
+		return ""
+	}
+	return c.Part
 }
 
 // measure evaluates the model, quantized as it will ship, on the part kept aside.

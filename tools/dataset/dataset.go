@@ -16,6 +16,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Limits on what is read. Beyond them a file is refused, not truncated.
@@ -291,6 +292,9 @@ func (b *builder) labels(cell string) ([]int, error) {
 func (b *builder) intern(name string) (int, error) {
 	if l, known := b.index[name]; known {
 		return l, nil
+	}
+	if !utf8.ValidString(name) {
+		return 0, b.table.errorf("the label (column %q) is not UTF-8: save the file as UTF-8", b.options.Label)
 	}
 	if len(name) > MaxLabelBytes {
 		return 0, b.table.errorf("a label has %d bytes; at most %d are read", len(name), MaxLabelBytes)

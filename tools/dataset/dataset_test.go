@@ -110,6 +110,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a note for a header", strings.Repeat("x", 90) + ",kind\n", "", columns, `the columns are (a name of 90 bytes), "kind"`},
 		{"two columns of the name", "note,kind,note\na,b,c\n", "", columns, `columns 1 and 3 are both named "note"`},
 		{"empty label", "note,kind\n\"two\nlines\",a\ncough, \n", "", columns, "row 1 (line 4): the label (column \"kind\") is empty"},
+		{"a label in another encoding", "note,kind\ncough,M\xe4nner\n", "", columns, "row 0 (line 2): the label (column \"kind\") is not UTF-8"},
 		{"only separators", "note,kind\ncough,;;\n", "", Options{Text: "note", Label: "kind", Separator: ";"}, "row 0 (line 2): the label"},
 		{"a field too few", "note,kind\nfever,a\ncough\n", "", columns, "row 1 (line 3): 1 fields where the header names 2"},
 		{"a field too many", "note,kind\nfever,a,b\n", "", columns, "row 0 (line 2): 3 fields"},

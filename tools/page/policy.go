@@ -22,7 +22,7 @@ func outerPolicy(outerScript, outerStyle, frameScript, frameStyle string) string
 }
 
 // framePolicy governs the inner frame: nothing but its own script, its own style,
-// compiling the module, and the worker it makes from bytes it was handed.
+// compiling the module, and the worker whose script it carries.
 func framePolicy(script, style string) string {
 	return join(
 		"default-src 'none'",

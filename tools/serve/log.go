@@ -30,8 +30,8 @@ func (r *recorder) Write(b []byte) (int, error) {
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// logged logs each request of next. A path that names no file of the site is the
-// client's own text and is left out, like every query.
+// logged logs each request of next. A path that names no file of the site, or a method
+// that is not served, is the client's own text and is left out, like every query.
 func logged(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -39,9 +39,16 @@ func logged(next http.Handler, log *slog.Logger) http.Handler {
 		next.ServeHTTP(rec, r)
 		if log != nil {
 			log.LogAttrs(r.Context(), slog.LevelInfo, "request",
-				slog.String("method", r.Method), slog.String("path", rec.path),
+				slog.String("method", known(r.Method)), slog.String("path", rec.path),
 				slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 				slog.Duration("took", time.Since(start)))
 		}
 	})
+}
+
+func known(method string) string {
+	if method == http.MethodGet || method == http.MethodHead {
+		return method
+	}
+	return "(other)"
 }

@@ -147,10 +147,12 @@ func (p platt) derivatives(scores []float64, right []bool, prior *platt) (g0, g1
 }
 
 // temperature is the factor on the scores that minimizes the cross-entropy of their
-// softmax; it is convex in the factor, searched between 1/1000 and 1000.
+// softmax, searched between 1/1000 and 1000, drawn weakly towards 1: scores that
+// separate a few notes perfectly would otherwise make the model certain of any note.
 func temperature(scores []float64, t fit.Targets) float64 {
 	loss := func(factor float64) float64 {
-		sum, row := 0.0, make([]float64, t.Labels)
+		towards1 := math.Log(factor)
+		sum, row := pull/2*towards1*towards1, make([]float64, t.Labels)
 		for i, set := range t.Sets {
 			if unlearnt(scores[i*t.Labels+set[0]]) {
 				continue

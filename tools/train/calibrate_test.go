@@ -165,3 +165,25 @@ func TestProbabilitiesRiseWithScores(t *testing.T) {
 		}
 	}
 }
+
+// TestTemperatureOfSeparableScores: a few notes told apart without a mistake are no
+// reason to be certain of every other.
+func TestTemperatureOfSeparableScores(t *testing.T) {
+	var scores []float64
+	var labels []int
+	for i := range 60 {
+		l := i % 2
+		scores = append(scores, float64(1-2*l), float64(2*l-1))
+		labels = append(labels, l)
+	}
+	c := Calibrate(scores, fit.MultiClass(2, labels))
+	if factor := c.Slope[0]; factor < 1 || factor > 5 {
+		t.Errorf("factor %g, want certainty, but not without bounds", factor)
+	}
+	for i := range scores {
+		scores[i] = 0
+	}
+	if factor := Calibrate(scores, fit.MultiClass(2, labels)).Slope[0]; factor < 0.99 || factor > 1.01 {
+		t.Errorf("factor %g where the scores say nothing, want 1", factor)
+	}
+}

@@ -7,7 +7,7 @@ import (
 	"bedside/tools/fit"
 )
 
-// MultiClassThreshold asserts a class when it is likelier than all others together.
+// MultiClassThreshold asserts a class when it is at least as likely as all others together.
 const MultiClassThreshold = 0.5
 
 // Never is a threshold that no probability reaches: nothing speaks for the label.

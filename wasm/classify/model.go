@@ -18,8 +18,11 @@ import (
 // MaxNoteBytes is the largest note, in bytes of UTF-8.
 const MaxNoteBytes = 16 << 20
 
-// MaxFeatures is the most n-grams an explanation lists.
-const MaxFeatures = 1000
+// Limits of what one classification explains.
+const (
+	MaxFeatures = 1000    // n-grams listed for a label
+	MaxListed   = 1 << 16 // n-grams listed in all
+)
 
 // Errors about what was asked, as opposed to defects.
 var (
@@ -71,7 +74,7 @@ func (m *Model) Manifest() *weights.Manifest { return m.manifest }
 
 // Classify answers one note.
 func (m *Model) Classify(note string, o Options) (*Result, error) {
-	if err := check(note, o); err != nil {
+	if err := m.check(note, o); err != nil {
 		return nil, err
 	}
 	m.Score(note)
@@ -111,7 +114,7 @@ func Calibrate(c weights.Calibration, logits, probabilities []float64) {
 	}
 }
 
-func check(note string, o Options) error {
+func (m *Model) check(note string, o Options) error {
 	switch {
 	case len(note) > MaxNoteBytes:
 		return ErrNoteTooLarge
@@ -119,8 +122,8 @@ func check(note string, o Options) error {
 		return ErrEmptyNote
 	case o.Offsets != "" && o.Offsets != "utf8" && o.Offsets != "utf16":
 		return fmt.Errorf("%w: offsets %.16q, want \"utf8\" or \"utf16\"", ErrOptions, o.Offsets)
-	case o.Explain < 0 || o.Features < 0 || o.Features > MaxFeatures:
-		return fmt.Errorf("%w: explain must not be negative, features must be 0 to %d", ErrOptions, MaxFeatures)
+	case o.Explain < 0 || o.Features < 0 || o.Features > MaxFeatures || min(o.Explain, len(m.logits)) > MaxListed/max(o.Features, defaultFeatures):
+		return fmt.Errorf("%w: explain must not be negative, features must be 0 to %d, and at most %d over all labels explained", ErrOptions, MaxFeatures, MaxListed)
 	}
 	return nil
 }
