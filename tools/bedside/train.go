@@ -5,9 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -137,7 +135,7 @@ func (c *trainCommand) read() (in input, err error) {
 	if in.settings, err = c.settings(); err != nil {
 		return in, err
 	}
-	if err = checkOut(c.Out); err != nil {
+	if err = bundle.CanWrite(c.Out); err != nil {
 		return in, err
 	}
 	if in.about, err = c.about(); err != nil {
@@ -172,21 +170,6 @@ func (in input) seenBefore() int {
 		}
 	}
 	return n
-}
-
-// checkOut refuses early what bundle.Write would refuse in the end.
-func checkOut(dir string) error {
-	held, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(held) == 0 {
-		return nil
-	}
-	if err == nil {
-		_, err = os.Stat(filepath.Join(dir, bundle.ManifestFile))
-	}
-	if err != nil {
-		return fmt.Errorf("--out %s exists and is not a bundle; choose another directory or remove it", dir)
-	}
-	return nil
 }
 
 func (c *trainCommand) settings() (train.Settings, error) {
@@ -274,7 +257,7 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 	if err := bundle.Write(c.Out, manifest, tensors); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(c.Out, cardFile), card.Markdown(manifest), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(c.Out, bundle.CardFile), card.Markdown(manifest), 0o644); err != nil {
 		return err
 	}
 	result.Examples, result.Skipped, result.Labels = len(data.Examples), data.Skipped, len(data.Labels)
@@ -350,7 +333,7 @@ func (c *trainCommand) print(s streams, o outcome) error {
 		fmt.Fprintf(s.out, "\nmeasured on part %q: ", c.Measure)
 		printReport(s.out, *o.Measured)
 	}
-	_, err := fmt.Fprintf(s.out, "\nwrote %s; %s is its model card\n", o.Out, filepath.Join(o.Out, cardFile))
+	_, err := fmt.Fprintf(s.out, "\nwrote %s; %s is its model card\n", o.Out, filepath.Join(o.Out, bundle.CardFile))
 	return err
 }
 
@@ -390,9 +373,6 @@ type about struct {
 	DataName    string   `json:"data_name"`
 	DataLicence string   `json:"data_licence"`
 }
-
-// cardFile is the model card's name in a bundle.
-const cardFile = "CARD.md"
 
 // maxName is the longest name of a bundle.
 const maxName = 64

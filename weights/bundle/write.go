@@ -14,8 +14,18 @@ import (
 	"bedside/weights"
 )
 
-// ManifestFile is the manifest's name in a bundle.
-const ManifestFile = "manifest.json"
+// ManifestFile is the manifest's name in a bundle, CardFile that of its model card,
+// which no reader needs.
+const (
+	ManifestFile = "manifest.json"
+	CardFile     = "CARD.md"
+)
+
+// CanWrite says early what Write would refuse in the end because of what lies at dir.
+func CanWrite(dir string) error {
+	_, err := replaceable(filepath.Clean(dir))
+	return err
+}
 
 // Write makes dir a bundle of the manifest and the tensors; Tensors and Shards of
 // the manifest are filled in. The bundle is written beside dir and moved into place
@@ -119,6 +129,11 @@ func replaceable(dir string) (found bool, err error) {
 	}
 	if err != nil || m.Format != weights.Format {
 		return true, fmt.Errorf("bundle: %s exists and is not a bundle; choose another directory or remove it", dir)
+	}
+	for _, e := range held {
+		if name := e.Name(); name != ManifestFile && name != CardFile && filepath.Ext(name) != ".shard" {
+			return true, fmt.Errorf("bundle: %s holds %s, which is no part of a bundle and would be lost; move it, or choose another directory", dir, name)
+		}
 	}
 	return true, nil
 }

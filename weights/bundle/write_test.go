@@ -46,7 +46,7 @@ func TestWriteFillsAnEmptyDirectory(t *testing.T) {
 
 func TestWriteReplacesALaterVersion(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "b")
-	put(t, dir, map[string]string{"manifest.json": `{"format":"bedside-bundle","version":9}`, "weights.bin": "?"})
+	put(t, dir, map[string]string{"manifest.json": `{"format":"bedside-bundle","version":9}`, "00000.shard": "?", "CARD.md": "?"})
 	m, tensors := model(4, 3)
 	if err := bundle.Write(dir, m, tensors); err != nil {
 		t.Fatal(err)
@@ -72,6 +72,24 @@ func TestWriteRefusesToReplace(t *testing.T) {
 			t.Errorf("%s: the directory now holds %v", name, got)
 		}
 		onlyEntry(t, filepath.Dir(dir), "b")
+	}
+}
+
+func TestWriteKeepsWhatIsNotItsOwn(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "b")
+	m, tensors := model(4, 3)
+	if err := bundle.Write(dir, m, tensors); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, map[string]string{"notes.csv": "text,label"})
+	held := contents(t, dir)
+	for _, err := range []error{bundle.CanWrite(dir), bundle.Write(dir, m, tensors)} {
+		if err == nil || !strings.Contains(err.Error(), "holds notes.csv") {
+			t.Errorf("error %v", err)
+		}
+	}
+	if !maps.Equal(contents(t, dir), held) {
+		t.Error("the directory has changed")
 	}
 }
 
