@@ -38,6 +38,7 @@ type Manifest struct {
 	Text        Text        `json:"text"`
 	TFIDF       *TFIDF      `json:"tfidf,omitempty"`
 	Linear      *Linear     `json:"linear,omitempty"`
+	Encoder     *Encoder    `json:"encoder,omitempty"` // instead of text, tfidf and linear
 	Calibration Calibration `json:"calibration"`
 	Thresholds  []float64   `json:"thresholds"` // per label: the probability from which the label is asserted
 
@@ -82,6 +83,43 @@ type Block struct {
 type Linear struct {
 	Family string  `json:"family"` // "lr" or "svm", for the card
 	C      float64 `json:"c"`      // inverse regularization strength, for the card
+}
+
+// Encoder describes a BERT-family encoder with a dense head, the shape in the words of
+// Hugging Face's config.json. Its tensors are listed in encoder.go.
+type Encoder struct {
+	Architecture string    `json:"architecture"` // "bert"
+	Layers       int       `json:"layers"`
+	Hidden       int       `json:"hidden"`
+	Heads        int       `json:"heads"`
+	Intermediate int       `json:"intermediate"`
+	Activation   string    `json:"activation"` // "gelu", "gelu_tanh" or "relu"
+	Epsilon      float64   `json:"layer_norm_epsilon"`
+	Positions    int       `json:"positions"`
+	Types        int       `json:"types"`
+	Vocabulary   int       `json:"vocabulary"` // tokens
+	Pooler       bool      `json:"pooler"`     // tanh(dense(pooled)) before the head
+	Pool         string    `json:"pool"`       // "first" (the [CLS] row) or "mean"
+	Weights      string    `json:"weights"`    // "int8", "float16" or "float32"
+	Tokenizer    Tokenizer `json:"tokenizer"`
+	Window       Window    `json:"window"`
+}
+
+// Tokenizer says how text becomes tokens; the vocabulary is a tensor.
+type Tokenizer struct {
+	Kind         string `json:"kind"` // "wordpiece"
+	Lowercase    bool   `json:"lowercase"`
+	StripAccents bool   `json:"strip_accents"`
+	JoinCJK      bool   `json:"join_cjk"` // leave runs of Chinese characters in one word
+	MaxWord      int    `json:"max_word"` // characters, above which a word is unknown
+}
+
+// Window says how a note longer than the encoder's positions is read: in windows of at
+// most Tokens tokens, [CLS] and [SEP] counted, of which neighbours share Overlap.
+type Window struct {
+	Tokens  int    `json:"tokens"`
+	Overlap int    `json:"overlap"`
+	Combine string `json:"combine"` // "mean-pooled", "mean-logits" or "max-logits"
 }
 
 // Calibration maps logits to probabilities. "platt", for multi-label: ceiling *
