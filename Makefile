@@ -5,7 +5,9 @@ SHARED  := ../shared
 BUNDLES := weights/specialty
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run build module page test unit e2e lint types bench model clean system
+KERNELS := kernels/simd/built/wasm
+
+.PHONY: run build kernels module page test unit e2e lint types bench model clean system
 .DELETE_ON_ERROR:
 
 ## run: build everything and serve the page on this machine
@@ -17,11 +19,15 @@ build: page
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w" -o bin/bedside ./tools/bedside
 	bin/bedside site --out dist
 
+## kernels: the SIMD kernels, emitted by Go
+kernels:
+	$(GO) run ./kernels/simd/emit/write $(KERNELS)
+
 ## module: the WebAssembly module that page, kiosk and headless hosts run
 module:
 	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags="-s -w" -buildmode=c-shared -o $(MODULE) ./wasm/module
 
-page: module site/node_modules/.package-lock.json
+page: kernels module site/node_modules/.package-lock.json
 	$(GO) run ./tools/bedside site --source site $(addprefix --bundle ,$(BUNDLES)) --out site/dist
 
 site/node_modules/.package-lock.json: site/package-lock.json
@@ -75,4 +81,4 @@ system:
 	sh .ci/system
 
 clean:
-	rm -rf bin dist out $(MODULE) site/dist/* site/node_modules
+	rm -rf bin dist out $(MODULE) $(KERNELS)/*.wasm site/dist/* site/node_modules

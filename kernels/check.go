@@ -124,14 +124,15 @@ func (q Quantized) optional(of Matrix) error {
 }
 
 func (t Table) fits(what string, columns int) error {
+	width := 1
 	if t.Scales.Bytes == 0 {
-		return Matrix{t.Values, t.Rows, t.Columns}.optional(what, Matrix{Rows: t.Rows, Columns: columns})
+		width = 4
 	}
 	return first(
 		positive(what, t.Rows, t.Columns),
 		same(what, t.Rows, t.Columns, t.Rows, columns),
-		holds(what, t.Values, t.Rows, t.Columns),
-		holds(what+" scales", t.Scales, t.Rows, 4),
+		holds(what, t.Values, t.Rows*width, t.Columns),
+		optional(what+" scales", t.Scales, t.Rows, 4),
 	)
 }
 
