@@ -131,3 +131,6 @@ func (d *Device) Close() error {
 	d.lost = true
 	return nil
 }
+
+// Program is the address of the last program, for hosts that run it again to time it.
+func (d *Device) Program() uint32 { return d.program.Address }
