@@ -16,7 +16,6 @@ import (
 type Module struct {
 	memory  memoryImport
 	types   []signature
-	imports int
 	funcs   []*Func
 	exports []export
 }

@@ -121,6 +121,12 @@ func (b *Browser) Open(variant string, threads int) (*Tab, error) {
 	if err != nil {
 		return nil, err
 	}
+	return b.OpenModule(wasm, threads)
+}
+
+// OpenModule is Open for any module with the kernels' import; threads says whether its
+// memory is shared.
+func (b *Browser) OpenModule(wasm []byte, threads int) (*Tab, error) {
 	t := &Tab{threads: max(threads, 1)}
 	t.ctx, t.close = chromedp.NewContext(b.ctx)
 	if err := chromedp.Do(t.ctx, chromedp.Navigate(b.server.URL)); err != nil {
