@@ -44,6 +44,11 @@ func LoadLow64[T Vector](address I32, offset uint32) T {
 	return T{vectorAccess(93, 0, offset, address.code)}
 }
 
+// LoadWide reads 8 signed bytes as 16-bit lanes.
+func LoadWide(address I32, offset uint32) I16x8 {
+	return I16x8{vectorAccess(1, 0, offset, address.code)}
+}
+
 func (f *Func) StoreI32(address I32, offset uint32, x I32) {
 	f.code = append(f.code, access(0x36, 0, offset, address.code, x.code)...)
 }

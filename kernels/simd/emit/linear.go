@@ -111,7 +111,6 @@ func (e *emitter) sumsDot16(f *Func, rows int, a, b, end Var[I32]) [][2]Var[I32x
 	// one pass for each half of the panel: four sums a row would not fit the registers
 	from := Let(f, a.Get())
 	start := Let(f, b.Get())
-	packed := Local[I8x16](f)
 	low, high, x := Local[I16x8](f), Local[I16x8](f), Local[I16x8](f)
 	for half := range 2 {
 		if half == 1 {
@@ -119,9 +118,8 @@ func (e *emitter) sumsDot16(f *Func, rows int, a, b, end Var[I32]) [][2]Var[I32x
 			b.Set(start.Get())
 		}
 		depth(f, a, b, end, int32(32*rows), func(n int) {
-			packed.Set(Load[I8x16](b.Get(), uint32(32*n+16*half)))
-			low.Set(packed.Get().Low())
-			high.Set(packed.Get().High())
+			low.Set(LoadWide(b.Get(), uint32(32*n+16*half)))
+			high.Set(LoadWide(b.Get(), uint32(32*n+16*half+8)))
 			for r := range rows {
 				x.Set(LoadSplat64[I16x8](a.Get(), uint32(8*(rows*n+r))))
 				s := halves[r][2*half : 2*half+2]

@@ -5,8 +5,8 @@ import (
 	. "bedside/kernels/simd/asm"
 )
 
-// The probe's layer fits the memory that ABI.md gives it: 60 rows divide into tiles of 4,
-// 5 and 6.
+// The probe's layer fits the memory that ABI.md gives it: 60 rows divide into tiles of 5
+// and of 6.
 const (
 	probeRows    = 60
 	probeInputs  = 128

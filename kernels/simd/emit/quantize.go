@@ -13,13 +13,10 @@ import (
 
 // tileRows is the most rows in a tile: as many sums as registers hold.
 func (v Variant) tileRows() int32 {
-	switch v.Product {
-	case DotAdd:
+	if v.Product == DotAdd {
 		return 6
-	case RelaxedDot:
-		return 5
 	}
-	return 4
+	return 5
 }
 
 // width is the bytes of an element: plain SIMD wants activations as it multiplies them.
