@@ -213,10 +213,11 @@ func scratch(program []kernels.Op) int {
 }
 
 // attentionScratch: the keys of a head, transposed in panels of 8 keys; its values in
-// panels of 8 columns; and the scores of one tile of queries.
+// panels of 8 columns; a tile of queries, 5 words
+// a row, and the tile's scores.
 func attentionScratch(keys, size int) int {
 	keys8, size8 := kernels.Padded(keys, 8), kernels.Padded(size, 8)
-	return 4 * (2*keys8*size8 + MaxTile*keys8)
+	return 4 * (2*keys8*size8 + MaxTile*(size8+5+keys8))
 }
 
 // MaxTile is the most rows that a kernel works on at once.

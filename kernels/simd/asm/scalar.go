@@ -72,6 +72,7 @@ func (a F32) Sqrt() F32     { return F32{op(0x91, a.code)} }
 func (a F32) Neg() F32      { return F32{op(0x8c, a.code)} }
 func (a F32) Nearest() F32  { return F32{op(0x90, a.code)} }
 func (a F32) Eq(b F32) I32  { return I32{op(0x5b, a.code, b.code)} }
+func (a F32) Lt(b F32) I32  { return I32{op(0x5d, a.code, b.code)} }
 func (a F32) Gt(b F32) I32  { return I32{op(0x5e, a.code, b.code)} }
 
 // ToI32 truncates to a signed integer; what does not fit saturates.

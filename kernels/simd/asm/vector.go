@@ -42,6 +42,7 @@ func (a F32x4) Sqrt() F32x4       { return F32x4{simd(227, a.code)} }
 func (a F32x4) Abs() F32x4        { return F32x4{simd(224, a.code)} }
 func (a F32x4) Neg() F32x4        { return F32x4{simd(225, a.code)} }
 func (a F32x4) Nearest() F32x4    { return F32x4{simd(106, a.code)} }
+func (a F32x4) Ne(b F32x4) I32x4  { return I32x4{simd(66, a.code, b.code)} }
 func (a F32x4) Lt(b F32x4) I32x4  { return I32x4{simd(67, a.code, b.code)} }
 func (a F32x4) Gt(b F32x4) I32x4  { return I32x4{simd(68, a.code, b.code)} }
 
@@ -84,6 +85,9 @@ func (a I32x4) Or(b I32x4) I32x4   { return I32x4{simd(80, a.code, b.code)} }
 func (a I32x4) Eq(b I32x4) I32x4   { return I32x4{simd(55, a.code, b.code)} }
 func (a I32x4) LtS(b I32x4) I32x4  { return I32x4{simd(57, a.code, b.code)} }
 func (a I32x4) GtS(b I32x4) I32x4  { return I32x4{simd(59, a.code, b.code)} }
+
+// AnyTrue is 1 where a bit is set.
+func (a I32x4) AnyTrue() I32 { return I32{simd(83, a.code)} }
 
 // Bits picks bits of a where the mask has ones, else of b.
 func (mask I32x4) Bits(a, b I32x4) I32x4 { return I32x4{simd(82, a.code, b.code, mask.code)} }

@@ -53,6 +53,7 @@ func (e *emitter) probe(quantize, linear kernel) {
 	set(simd.Rows, probeRows)
 	set(simd.Columns, probeInputs)
 	set(simd.QuantizeIn, probeOut)
+	set(simd.QuantizeActivation, 0)
 	set(simd.QuantizeMultiplier, 0)
 	set(simd.QuantizeOut, probeIn)
 	run(quantize)

@@ -1,6 +1,8 @@
 package emit
 
 import (
+	"math"
+
 	"bedside/kernels/simd"
 	. "bedside/kernels/simd/asm"
 )
@@ -45,6 +47,11 @@ func (e *emitter) tiling(f *Func, rows, tile I32) tiling {
 	return t
 }
 
+// tilesOf is the number of tiles, which are the pieces of operations on rows.
+func (e *emitter) tilesOf(f *Func, record Var[I32]) I32 {
+	return ceil(word(record, simd.Rows), e.tileRows())
+}
+
 // magic rounds to nearest, ties to even: added to |x| < 2²², it leaves the integer in the
 // low bits of the float.
 const (
@@ -52,95 +59,193 @@ const (
 	magicBits = 0x4b400000
 )
 
-// quantizer is the function that quantizes one row of values, x*multiplier having been
-// searched for its extremes. Parameters: values, multiplier (0: none), columns, low and high (f32), quantized
-// buffer, rows of the matrix, the row, and its tile's first row and rows.
-func (e *emitter) quantizer() *Func {
+// quantizer is the functions that quantize: scan finds a row's scale and zero point, and
+// rows[n] then quantizes n rows of a tile side by side, for n of 1, 2 and 4: four rows fill
+// vectors that a tile takes as they are.
+type quantizer struct {
+	scan *Func
+	rows [5]*Func
+}
+
+func (e *emitter) quantizer() quantizer {
+	q := quantizer{scan: e.scan()}
+	odd := e.odd()
+	for _, n := range []int{1, 2, 4} {
+		q.rows[n] = e.sideBySide(n, odd)
+	}
+	return q
+}
+
+// scan stores scale and zero point of a row. Parameters: its address, the multiplier (0: none), columns, where
+// scale and zero go. NaN and infinity make the scale so, too.
+func (e *emitter) scan() *Func {
 	f := e.Func()
-	x, multiplier, columns := Parameter[I32](f), Parameter[I32](f), Parameter[I32](f)
-	low, high := Parameter[F32](f), Parameter[F32](f)
-	buffer, rows, row, first, tile := Parameter[I32](f), Parameter[I32](f), Parameter[I32](f), Parameter[I32](f), Parameter[I32](f)
-
-	scale := Let(f, high.Get().Sub(low.Get()).Div(ConstF32(127)))
-	scale.Set(Select(scale.Get(), ConstF32(1), scale.Get().Gt(ConstF32(0))))
-	inverse := Let(f, ConstF32(1).Div(scale.Get()))
-	zero := Let(f, low.Get().Neg().Mul(inverse.Get()).Nearest().ToI32())
-	f.StoreF32(buffer.Get().Add(row.Get().Mul(Const(4))), 0, scale.Get())
-	f.StoreI32(buffer.Get().Add(rows.Get().Add(row.Get()).Mul(Const(4))), 0, zero.Get())
-
-	w := e.width()
-	padded := Let(f, columns.Get().Add(Const(15)).And(Const(-16)))
-	group := Let(f, tile.Get().Mul(Const(4*w)))
-	out := Let(f, buffer.Get().Add(quantizedData(rows.Get())).
-		Add(first.Get().Mul(padded.Get()).Mul(Const(w))).
-		Add(row.Get().Sub(first.Get()).Mul(Const(4*w))))
-	inv := Let(f, SplatF32(inverse.Get()))
-	bias := Let(f, SplatI32(Const(magicBits).Sub(zero.Get())))
-	top := ConstI16x8(127)
-
-	// four groups of four columns at a time, then what is left one group at a time
-	quads := Locals[I32x4](f, 4)
-	load := func(n int, at uint32, multiplied bool) {
-		v := Load[F32x4](x.Get(), at)
-		if multiplied {
-			v = v.Mul(Load[F32x4](multiplier.Get(), at))
-		}
-		quads[n].Set(v.Mul(inv.Get()).Add(ConstF32x4(magic)).I32x4().Sub(bias.Get()))
-	}
-	store := func() {
-		for half := range 2 {
-			words := quads[2*half].Get().NarrowS(quads[2*half+1].Get()).MinS(top)
-			pair := Let(f, words.I32x4())
-			for i := range 2 {
-				if w == 2 {
-					f.StoreLane64(out.Get(), 0, pair.Get(), i)
-				} else {
-					f.StoreLane32(out.Get(), 0, words8(pair, pair), i)
+	at, m, columns, scaleAt, zeroAt := Parameter[I32](f), Parameter[I32](f), Parameter[I32](f), Parameter[I32](f), Parameter[I32](f)
+	// four of each, so that no chain of dependent instructions is long
+	lows, highs, sums, value := zeros(f, 4), zeros(f, 4), zeros(f, 4), Local[F32x4](f)
+	pass := func(multiplied bool) {
+		x, by := floats(at), floats(m)
+		walk(f, columns.Get(), []array{x, by}, func(s step) {
+			for i := range s.vectors() {
+				v := s.load(x, i)
+				if multiplied {
+					v = v.Mul(s.load(by, i))
 				}
-				out.Set(out.Get().Add(group.Get()))
-			}
-		}
-	}
-	k := Local[I32](f)
-	main := func(multiplied bool) {
-		k.Set(Const(0))
-		f.For(k, columns.Get().And(Const(-16)), 16, func() {
-			for n := range 4 {
-				load(n, uint32(16*n), multiplied)
-			}
-			store()
-			x.Set(x.Get().Add(Const(64)))
-			if multiplied {
-				multiplier.Set(multiplier.Get().Add(Const(64)))
+				value.Set(v)
+				lows[i].Set(lows[i].Get().PMin(value.Get()))
+				highs[i].Set(highs[i].Get().PMax(value.Get()))
+				sums[i].Set(sums[i].Get().Add(value.Get()))
 			}
 		})
 	}
-	f.IfElse(multiplier.Get(), func() { main(true) }, func() { main(false) })
+	f.IfElse(m.Get(), func() { pass(true) }, func() { pass(false) })
 
-	// the last, incomplete sixteen: element by element, zeros behind them
-	e.tail(f, x, multiplier, columns, k, out, group, inverse, zero)
+	e.parameters(f, lows, highs, sums, scaleAt, zeroAt)
 	return f
 }
 
-// words8 are two vectors of 16-bit lanes as bytes.
-func words8(a, b Var[I32x4]) I32x4 {
-	return a.Get().I16x8().NarrowS(b.Get().I16x8()).I32x4()
+// parameters stores the scale and zero point of a row's extremes. PMin and PMax pass over
+// NaN, the sum of a row does not.
+func (e *emitter) parameters(f *Func, lows, highs, sums []Var[F32x4], scaleAt, zeroAt Var[I32]) {
+	low, high, nan := lows[0], highs[0], Local[I32x4](f)
+	nan.Set(sums[0].Get().Ne(sums[0].Get()))
+	for i := 1; i < len(sums); i++ {
+		low.Set(low.Get().PMin(lows[i].Get()))
+		high.Set(high.Get().PMax(highs[i].Get()))
+		nan.Set(nan.Get().Or(sums[i].Get().Ne(sums[i].Get())))
+	}
+	least := Let(f, low.Get().Lane(0).Min(low.Get().Lane(1)).Min(low.Get().Lane(2).Min(low.Get().Lane(3))))
+	most := high.Get().Lane(0).Max(high.Get().Lane(1)).Max(high.Get().Lane(2).Max(high.Get().Lane(3)))
+	scale := Let(f, most.Sub(least.Get()).Div(ConstF32(127)))
+	scale.Set(Select(ConstF32(1), scale.Get(), scale.Get().Eq(ConstF32(0))))
+	scale.Set(Select(ConstF32(float32(math.NaN())), scale.Get(), nan.Get().AnyTrue()))
+	zero := Let(f, least.Get().Neg().Mul(ConstF32(1).Div(scale.Get())).Nearest().ToI32())
+	f.StoreF32(scaleAt.Get(), 0, scale.Get())
+	f.StoreI32(zeroAt.Get(), 0, zero.Get().Min(Const(127)))
 }
 
-func (e *emitter) tail(f *Func, x, multiplier, columns, k, out, group Var[I32], inverse Var[F32], zero Var[I32]) {
+// sideBySide quantizes n rows. Parameters: the first one's address, the multiplier (0: none), columns,
+// where the first row lies in the tile, bytes from a group of four columns to the next, where the rows' scales
+// and zero points are.
+func (e *emitter) sideBySide(n int, odd *Func) *Func {
+	f := e.Func()
+	x, m, columns := Parameter[I32](f), Parameter[I32](f), Parameter[I32](f)
+	out, group, scales, zeroPoints := Parameter[I32](f), Parameter[I32](f), Parameter[I32](f), Parameter[I32](f)
+	at := make([]array, n)
+	inverse, inverses, biases := Locals[F32](f, n), Locals[F32x4](f, n), Locals[I32x4](f, n)
+	// rows whose scale has no finite inverse, or is not finite, go the slow way
+	left := Let(f, columns.Get().And(Const(-16)))
+	for r := range n {
+		at[r] = floats(Let(f, x.Get().Add(columns.Get().Mul(Const(int32(4*r))))))
+		inverse[r].Set(ConstF32(1).Div(LoadF32(scales.Get(), uint32(4*r))))
+		inverses[r].Set(SplatF32(inverse[r].Get()))
+		biases[r].Set(SplatI32(Const(magicBits).Sub(LoadI32(zeroPoints.Get(), uint32(4*r)))))
+		i := inverse[r].Get()
+		left.Set(Select(left.Get(), Const(0), i.Gt(ConstF32(0)).And(i.Lt(ConstF32(float32(math.Inf(1)))))))
+	}
+	rest := Let(f, columns.Get().Sub(left.Get()))
+	f.If(left.Get(), func() {
+		f.IfElse(m.Get(), func() { e.sixteens(f, at, m, left, out, group, inverses, biases, true) },
+			func() { e.sixteens(f, at, m, left, out, group, inverses, biases, false) })
+	})
+	f.If(rest.Get(), func() {
+		for r := range n {
+			f.Call(odd, at[r].at.Get(), m.Get(), rest.Get(), out.Get().Add(Const(4*e.width()*int32(r))), group.Get(),
+				inverse[r].Get(), LoadI32(zeroPoints.Get(), uint32(4*r)))
+		}
+	})
+	return f
+}
+
+// sixteens quantizes left columns, 16 at a time, and moves all pointers on. Four vectors
+// of four columns, of 4/n groups of as many rows, narrow to bytes that lie together as the tile
+// has them.
+func (e *emitter) sixteens(f *Func, x []array, m, left, out, group Var[I32], inverses []Var[F32x4], biases []Var[I32x4], multiplied bool) {
+	n := len(x)
+	quads := Locals[I32x4](f, 4)
+	by := Local[F32x4](f)
+	f.Loop(func(again Label) {
+		for first := 0; first < 4; first += 4 / n {
+			for i := range quads {
+				r, column := i%n, uint32(16*(first+i/n))
+				if multiplied && r == 0 {
+					by.Set(Load[F32x4](m.Get(), column))
+				}
+				v := Load[F32x4](x[r].at.Get(), column)
+				if multiplied {
+					v = v.Mul(by.Get())
+				}
+				quads[i].Set(v.Mul(inverses[r].Get()).Add(ConstF32x4(magic)).I32x4().Sub(biases[r].Get()))
+			}
+			e.storeQuads(f, n, quads, out, group)
+		}
+		for r := range x {
+			x[r].at.Set(x[r].at.Get().Add(Const(64)))
+		}
+		if multiplied {
+			m.Set(m.Get().Add(Const(64)))
+		}
+		left.Set(left.Get().Sub(Const(16)))
+		again.BranchIf(left.Get())
+	})
+}
+
+// storeQuads narrows 4/n groups of n rows, saturating at 127, stores them and moves out on.
+func (e *emitter) storeQuads(f *Func, n int, quads []Var[I32x4], out, group Var[I32]) {
+	low, high := quads[0].Get().NarrowS(quads[1].Get()), quads[2].Get().NarrowS(quads[3].Get())
+	var vectors []I32x4
+	if e.width() == 1 {
+		vectors = []I32x4{low.NarrowS(high).I32x4()}
+	} else {
+		top := ConstI16x8(127)
+		vectors = []I32x4{low.MinS(top).I32x4(), high.MinS(top).I32x4()}
+	}
+	advance := func() { out.Set(out.Get().Add(group.Get())) }
+	for i, v := range vectors {
+		bytes := Let(f, v)
+		switch 4 * n * int(e.width()) { // the bytes of a group
+		case 32:
+			Store(f, out.Get(), uint32(16*i), bytes.Get())
+			if i == 1 {
+				advance()
+			}
+		case 16:
+			Store(f, out.Get(), 0, bytes.Get())
+			advance()
+		case 8:
+			for lane := range 2 {
+				f.StoreLane64(out.Get(), 0, bytes.Get(), lane)
+				advance()
+			}
+		case 4:
+			for lane := range 4 {
+				f.StoreLane32(out.Get(), 0, bytes.Get(), lane)
+				advance()
+			}
+		}
+	}
+}
+
+// odd quantizes one row element by element, as kernels/reference does, and puts zeros behind it.
+// Parameters: address, multiplier (0: none), columns, where the first goes, bytes from a group of four columns to
+// the next, 1/scale (f32), zero point.
+func (e *emitter) odd() *Func {
+	f := e.Func()
+	x, m, columns, out, group := Parameter[I32](f), Parameter[I32](f), Parameter[I32](f), Parameter[I32](f), Parameter[I32](f)
+	inverse, zero := Parameter[F32](f), Parameter[I32](f)
 	w := e.width()
-	padded := Let(f, columns.Get().Add(Const(15)).And(Const(-16)))
-	value, q, to := Local[F32](f), Local[I32](f), Local[I32](f)
-	f.For(k, padded.Get(), 1, func() {
+	value, q, k, to := Local[F32](f), Local[I32](f), Local[I32](f), Local[I32](f)
+	f.For(k, columns.Get().Add(Const(15)).And(Const(-16)), 1, func() {
 		q.Set(Const(0))
 		f.If(k.Get().LtS(columns.Get()), func() {
 			value.Set(LoadF32(x.Get(), 0))
-			f.If(multiplier.Get(), func() {
-				value.Set(value.Get().Mul(LoadF32(multiplier.Get(), 0)))
-				multiplier.Set(multiplier.Get().Add(Const(4)))
+			f.If(m.Get(), func() {
+				value.Set(value.Get().Mul(LoadF32(m.Get(), 0)))
+				m.Set(m.Get().Add(Const(4)))
 			})
-			q.Set(value.Get().Mul(inverse.Get()).Nearest().ToI32().Add(zero.Get()))
-			q.Set(q.Get().Min(Const(127)))
+			q.Set(value.Get().Mul(inverse.Get()).Nearest().ToI32())
+			q.Set(q.Get().Min(Const(1 << 24)).Add(zero.Get()))
+			q.Set(q.Get().Max(Const(0)).Min(Const(127)))
 			x.Set(x.Get().Add(Const(4)))
 		})
 		to.Set(out.Get().Add(k.Get().And(Const(3)).Mul(Const(w))))
@@ -150,66 +255,55 @@ func (e *emitter) tail(f *Func, x, multiplier, columns, k, out, group Var[I32], 
 		}
 		f.If(k.Get().And(Const(3)).Eq(Const(3)), func() { out.Set(out.Get().Add(group.Get())) })
 	})
+	return f
+}
+
+// quantized quantizes a tile of the rows at x, up to four at a time, while they lie in the caches:
+// prepare is what to do with a row before.
+func (e *emitter) quantized(f *Func, q quantizer, record Var[I32], t tiling, x Var[I32], multiplier, buffer I32, prepare func(row Var[I32])) {
+	rows, columns := Let(f, word(record, simd.Rows)), Let(f, word(record, simd.Columns))
+	m, scales := Let(f, multiplier), Let(f, buffer)
+	zeroPoints := Let(f, scales.Get().Add(rows.Get().Mul(Const(4))))
+	w := e.width()
+	padded := columns.Get().Add(Const(15)).And(Const(-16))
+	out := Let(f, scales.Get().Add(quantizedData(rows.Get())).Add(t.first.Get().Mul(padded).Mul(Const(w))))
+	group := Let(f, t.rows.Get().Mul(Const(4*w)))
+	row, from, n := Let(f, t.first.Get()), Local[I32](f), Local[I32](f)
+	end := Let(f, t.first.Get().Add(t.rows.Get()))
+	values := func(row Var[I32]) I32 { return x.Get().Add(row.Get().Mul(columns.Get()).Mul(Const(4))) }
+	at := func(parameters, row Var[I32]) I32 { return parameters.Get().Add(row.Get().Mul(Const(4))) }
+	f.Loop(func(again Label) {
+		n.Set(end.Get().Sub(row.Get()))
+		n.Set(Select(Const(4), Select(Const(2), Const(1), n.Get().GeS(Const(2))), n.Get().GeS(Const(4))))
+		from.Set(row.Get())
+		f.For(row, from.Get().Add(n.Get()), 1, func() {
+			prepare(row)
+			f.Call(q.scan, values(row), m.Get(), columns.Get(), at(scales, row), at(zeroPoints, row))
+		})
+		cases := make([]func(), len(q.rows))
+		for i, rows := range q.rows {
+			cases[i] = func() {
+				if rows != nil {
+					f.Call(rows, values(from), m.Get(), columns.Get(), out.Get(), group.Get(), at(scales, from), at(zeroPoints, from))
+				}
+			}
+		}
+		f.Switch(n.Get(), cases, func() {})
+		out.Set(out.Get().Add(n.Get().Mul(Const(4 * w))))
+		again.BranchIf(row.Get().LtS(end.Get()))
+	})
 }
 
 // quantize: a piece is a tile.
-func (e *emitter) quantize(row *Func) kernel {
+func (e *emitter) quantize(q quantizer, activations []*Func) kernel {
 	f, record, piece, _ := e.piece()
-	rows := Let(f, word(record, simd.Rows))
 	columns := Let(f, word(record, simd.Columns))
-	multiplier := Let(f, word(record, simd.QuantizeMultiplier))
-	t := e.tiling(f, rows.Get(), piece.Get())
-	r := Let(f, t.first.Get())
-	x := Local[I32](f)
-	low, high := Local[F32](f), Local[F32](f)
-	f.For(r, t.first.Get().Add(t.rows.Get()), 1, func() {
-		x.Set(word(record, simd.QuantizeIn).Add(r.Get().Mul(columns.Get()).Mul(Const(4))))
-		e.extremes(f, x, multiplier, columns, low, high)
-		f.Call(row, x.Get(), multiplier.Get(), columns.Get(), low.Get(), high.Get(),
-			word(record, simd.QuantizeOut), rows.Get(), r.Get(), t.first.Get(), t.rows.Get())
+	t := e.tiling(f, word(record, simd.Rows), piece.Get())
+	in := Let(f, word(record, simd.QuantizeIn))
+	at := Local[I32](f)
+	e.quantized(f, q, record, t, in, word(record, simd.QuantizeMultiplier), word(record, simd.QuantizeOut), func(row Var[I32]) {
+		at.Set(in.Get().Add(row.Get().Mul(columns.Get()).Mul(Const(4))))
+		applied(f, activations, word(record, simd.QuantizeActivation), at, columns)
 	})
-	return kernel{run: f, pieces: func(f *Func, record Var[I32]) I32 {
-		return ceil(word(record, simd.Rows), e.tileRows())
-	}}
-}
-
-// extremes sets low to the least and high to the greatest of 0 and x*multiplier.
-func (e *emitter) extremes(f *Func, x, multiplier, columns Var[I32], low, high Var[F32]) {
-	lows, highs := Local[F32x4](f), Local[F32x4](f)
-	at, end, m := Local[I32](f), Local[I32](f), Local[I32](f)
-	value := Local[F32x4](f)
-	lows.Set(ConstF32x4(0))
-	highs.Set(ConstF32x4(0))
-	pass := func(multiplied bool) {
-		f.For(at, end.Get(), 16, func() {
-			v := Load[F32x4](at.Get(), 0)
-			if multiplied {
-				v = v.Mul(Load[F32x4](m.Get(), 0))
-				value.Set(v)
-				m.Set(m.Get().Add(Const(16)))
-			} else {
-				value.Set(v)
-			}
-			lows.Set(lows.Get().PMin(value.Get()))
-			highs.Set(highs.Get().PMax(value.Get()))
-		})
-	}
-	at.Set(x.Get())
-	m.Set(multiplier.Get())
-	end.Set(x.Get().Add(columns.Get().And(Const(-4)).Mul(Const(4))))
-	f.IfElse(multiplier.Get(), func() { pass(true) }, func() { pass(false) })
-	low.Set(lows.Get().Lane(0).Min(lows.Get().Lane(1)).Min(lows.Get().Lane(2).Min(lows.Get().Lane(3))))
-	high.Set(highs.Get().Lane(0).Max(highs.Get().Lane(1)).Max(highs.Get().Lane(2).Max(highs.Get().Lane(3))))
-	// the columns behind the last four
-	end.Set(x.Get().Add(columns.Get().Mul(Const(4))))
-	v := Local[F32](f)
-	f.For(at, end.Get(), 4, func() {
-		v.Set(LoadF32(at.Get(), 0))
-		f.If(multiplier.Get(), func() {
-			v.Set(v.Get().Mul(LoadF32(m.Get(), 0)))
-			m.Set(m.Get().Add(Const(4)))
-		})
-		low.Set(low.Get().Min(v.Get()))
-		high.Set(high.Get().Max(v.Get()))
-	})
+	return kernel{run: f, pieces: e.tilesOf}
 }

@@ -1,0 +1,205 @@
+package encoder
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"bedside/kernels"
+	"bedside/wasm/tokenizer"
+	"bedside/weights"
+)
+
+// Result is what the network makes of one note.
+type Result struct {
+	// Logits are a label's each, combined over the windows as Window.Combine says.
+	// Neither they nor Pooled exist for a note without tokens.
+	Logits []float64
+	// Pooled is the vector that the head reads, the mean over the windows.
+	Pooled []float32
+
+	Tokens  int // of the note, each counted once, [CLS] and [SEP] not at all
+	Unknown int // of those, what stands for words that the vocabulary cannot spell
+	Windows int // that the note was read in
+}
+
+// Job reads notes, batch by batch.
+type Job struct {
+	encoder *Encoder
+	notes   [][]tokenizer.Token
+	windows []window
+	done    int // windows read
+	results []Result
+	sums    [][]float64 // by note: of the pooled vectors
+	err     error
+}
+
+// window is a span of one of the notes.
+type window struct {
+	note int
+	span
+}
+
+// scratch is what each batch fills anew.
+type scratch struct {
+	sequences []kernels.Sequence
+	ids       []byte // int32 a row, little-endian
+	places    []byte
+	pooled    []byte // float32
+	logits    []byte
+}
+
+// Begin tokenizes a note and plans its windows.
+func (e *Encoder) Begin(note string) (*Job, error) {
+	tokens, err := e.Tokenize(nil, note)
+	if err != nil {
+		return nil, err
+	}
+	return e.BeginTokens(tokens)
+}
+
+// BeginTokens plans windows of several notes, of which one batch may hold many: parts or
+// variants of a note, as Tokenize answers them.
+func (e *Encoder) BeginTokens(notes ...[]tokenizer.Token) (*Job, error) {
+	if e.tokenizer == nil {
+		return nil, ErrNotReady
+	}
+	j := &Job{encoder: e, notes: notes, results: make([]Result, len(notes)), sums: make([][]float64, len(notes))}
+	var spans []span
+	for i, tokens := range notes {
+		spans = split(spans[:0], len(tokens), e.shape.Window.Tokens-2, e.shape.Window.Overlap)
+		for _, s := range spans {
+			j.windows = append(j.windows, window{i, s})
+		}
+		r := &j.results[i]
+		r.Tokens, r.Windows = len(tokens), len(spans)
+		for _, t := range tokens {
+			if t.ID < 0 || int(t.ID) >= e.shape.Vocabulary {
+				return nil, fmt.Errorf("token %d does not lie in the vocabulary of %d", t.ID, e.shape.Vocabulary)
+			}
+			if t.ID == e.special.Unknown {
+				r.Unknown++
+			}
+		}
+	}
+	return j, nil
+}
+
+// Step reads one batch: as many of the next windows as fit Window.Tokens rows. After an
+// error the job is over; it is the device's, or ErrNotFinite.
+func (j *Job) Step() (done bool, err error) {
+	if j.err == nil && j.done < len(j.windows) {
+		j.err = j.step()
+	}
+	return j.err == nil && j.done == len(j.windows), j.err
+}
+
+// Progress is how many windows have been read, of how many.
+func (j *Job) Progress() (done, total int) { return j.done, len(j.windows) }
+
+// Tokens are the tokens of a note, with their places in its text.
+func (j *Job) Tokens(note int) []tokenizer.Token { return j.notes[note] }
+
+// Results are one a note, in order; they are whole when Step is done.
+func (j *Job) Results() []Result { return j.results }
+
+func (j *Job) step() error {
+	e := j.encoder
+	windows := j.batch()
+	for _, w := range []struct {
+		to   kernels.Buffer
+		data []byte
+	}{{e.space.tokens, e.scratch.ids}, {e.space.places, e.scratch.places}} {
+		if err := e.device.Write(w.to, w.data); err != nil {
+			return err
+		}
+	}
+	ops, pooled, logits := e.compile(e.scratch.sequences)
+	if err := e.device.Run(ops); err != nil {
+		return err
+	}
+	if err := e.read(&e.scratch.pooled, pooled); err != nil {
+		return err
+	}
+	if err := e.read(&e.scratch.logits, logits); err != nil {
+		return err
+	}
+	for i, w := range windows {
+		if err := j.combine(w, e.scratch.pooled[4*i*pooled.Columns:][:4*pooled.Columns], e.scratch.logits[4*i*logits.Columns:][:4*logits.Columns]); err != nil {
+			return err
+		}
+	}
+	j.done += len(windows)
+	return nil
+}
+
+// batch takes the next windows that fit and lays their rows out.
+func (j *Job) batch() []window {
+	e := j.encoder
+	s := &e.scratch
+	s.sequences, s.ids, s.places = s.sequences[:0], s.ids[:0], s.places[:0]
+	first := 0
+	for i, w := range j.windows[j.done:] {
+		rows := w.length + 2
+		if first+rows > e.shape.Window.Tokens {
+			return j.windows[j.done : j.done+i]
+		}
+		s.sequences = append(s.sequences, kernels.Sequence{First: first, Rows: rows, Keys: rows})
+		s.row(e.special.Class, 0)
+		for k, t := range j.notes[w.note][w.first:][:w.length] {
+			s.row(t.ID, k+1)
+		}
+		s.row(e.special.Separator, rows-1)
+		first += rows
+	}
+	return j.windows[j.done:]
+}
+
+func (s *scratch) row(id int32, place int) {
+	s.ids = binary.LittleEndian.AppendUint32(s.ids, uint32(id))
+	s.places = binary.LittleEndian.AppendUint32(s.places, uint32(place))
+}
+
+// read fetches a matrix into scratch memory.
+func (e *Encoder) read(to *[]byte, m kernels.Matrix) error {
+	n := 4 * m.Rows * m.Columns
+	if cap(*to) < n {
+		*to = make([]byte, n)
+	}
+	*to = (*to)[:n]
+	return e.device.Read(*to, m.Buffer)
+}
+
+// combine adds a window's answer to its note's.
+func (j *Job) combine(w window, pooled, logits []byte) error {
+	r, e := &j.results[w.note], j.encoder
+	if r.Logits == nil {
+		r.Logits, r.Pooled = make([]float64, e.labels), make([]float32, e.shape.Hidden)
+		j.sums[w.note] = make([]float64, e.shape.Hidden)
+	}
+	share := 1 / float64(r.Windows)
+	for i := range r.Logits {
+		x := float(logits, i)
+		switch {
+		case math.IsNaN(x) || math.IsInf(x, 0):
+			return ErrNotFinite
+		case e.shape.Window.Combine != weights.MaxLogits:
+			// The head is affine: the head of the mean vector is the mean of the logits.
+			r.Logits[i] += float64(x * share)
+		case w.first == 0:
+			r.Logits[i] = x
+		default:
+			r.Logits[i] = max(r.Logits[i], x)
+		}
+	}
+	for i, sum := range j.sums[w.note] {
+		sum += float64(float(pooled, i) * share)
+		j.sums[w.note][i], r.Pooled[i] = sum, float32(sum)
+	}
+	return nil
+}
+
+// float is element i of float32 in bytes.
+func float(b []byte, i int) float64 {
+	return float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:])))
+}
