@@ -36,6 +36,7 @@ func attentionCases() []attentionCase {
 		{"no sequence", 3, 1, 8, nil, 1},
 		{"large scores", 30, 2, 64, one(30, 30), 5},
 		{"scores that underflow", 30, 2, 16, one(30, 27), 12},
+		{"one key, its score far below 0 or above", 9, 2, 16, one(9, 1), 12},
 	}
 	for keys := 1; keys <= 17; keys++ {
 		cases = append(cases, attentionCase{"some keys", 18, 1, 12, one(18, keys), 1})

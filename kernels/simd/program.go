@@ -121,7 +121,8 @@ const (
 // SequenceWords is the words of a table entry.
 const SequenceWords = 3
 
-// QueryBlock is how many rows of a sequence one piece of Attention handles.
+// QueryBlock is the rows of a sequence in a piece of Attention, at the least where there are
+// so many.
 const QueryBlock = 96
 
 // encoder appends records and, behind them, tables.
@@ -213,11 +214,10 @@ func scratch(program []kernels.Op) int {
 }
 
 // attentionScratch: the keys of a head, transposed in panels of 8 keys; its values in
-// panels of 8 columns; a tile of queries, 5 words
-// a row, and the tile's scores.
+// panels of 8 columns; a tile of queries, 8 words a row, and the tile's scores.
 func attentionScratch(keys, size int) int {
 	keys8, size8 := kernels.Padded(keys, 8), kernels.Padded(size, 8)
-	return 4 * (2*keys8*size8 + MaxTile*(size8+5+keys8))
+	return 4 * (2*keys8*size8 + MaxTile*(size8+8+keys8))
 }
 
 // MaxTile is the most rows that a kernel works on at once.

@@ -10,20 +10,11 @@ import (
 
 // Attention: a piece is a block of the queries of one head of one sequence. It packs the
 // head's keys and values into scratch memory and takes its queries a tile at a time:
-// scores, softmax, sums of values. With n keys, d the head's size, both rounded
-// up to multiples of 8, zeros in between, and R rows in a tile, scratch memory holds
-//
-//	keys      [n/8][d][8]
-//	values    [d/8][n][8]
-//	queries   [d/4][R][4]   times the scale
-//	maxima    [R][4]        of a row's scores
-//	inverses  [R]           of the sums of a row's weights
-//	scores    [n/4][R][4]   then weights, until they are divided
-//
-// A head's scores are taken times log2(e), so that powers of two make the softmax.
+// scores, their softmax, and the sums of values. Scores are taken times log2(e), so that
+// powers of two make the softmax.
 
-// attention's block of queries is about simd.QueryBlock rows, or all of a sequence where
-// there are pieces enough: packing is done again for each.
+// enoughPieces keep the threads busy: a sequence's queries divide into blocks of no fewer
+// than simd.QueryBlock rows until there are so many, since each packs keys and values again.
 const enoughPieces = 24
 
 func (e *emitter) attention() kernel {
@@ -41,38 +32,65 @@ func (e *emitter) attention() kernel {
 		query := Let(f, word(record, simd.AttentionQKV).Add(offset.Get()).Add(at.first.Get().Mul(stride.Get())))
 		depth := Let(f, eights(size.Get()))
 		keys := Let(f, eights(at.keys.Get()))
-
-		// where things lie in scratch memory
-		bytes := Let(f, depth.Get().Mul(keys.Get()).Shl(2))
-		packedValues := Let(f, scratch.Get().Add(bytes.Get()))
-		packedQueries := Let(f, packedValues.Get().Add(bytes.Get()))
-		maxima := Let(f, packedQueries.Get().Add(depth.Get().Mul(Const(4*simd.MaxTile))))
-		inverses := Let(f, maxima.Get().Add(Const(16*simd.MaxTile)))
-		score := Let(f, inverses.Get().Add(Const(4*simd.MaxTile)))
+		packed := layOut(f, scratch, depth, keys)
 		f.Call(packKeys, query.Get().Add(columns.Get()), stride.Get(), at.keys.Get(), size.Get(),
-			scratch.Get(), depth.Get().Shl(5), Const(256))
+			packed.keys.Get(), depth.Get().Shl(5), Const(256))
 		f.Call(packValues, query.Get().Add(columns.Get().Shl(1)), stride.Get(), at.keys.Get(), size.Get(),
-			packedValues.Get(), Const(256), keys.Get().Shl(5))
+			packed.values.Get(), Const(256), keys.Get().Shl(5))
 
 		query.Set(query.Get().Add(at.row.Get().Mul(stride.Get())))
 		out := Let(f, word(record, simd.AttentionOut).Add(offset.Get()).
 			Add(at.first.Get().Add(at.row.Get()).Mul(columns.Get())))
-		tiles := Let(f, ceil(at.rows.Get(), e.floatRows()))
-		least := Let(f, at.rows.Get().DivU(tiles.Get()))
-		larger := Let(f, at.rows.Get().RemU(tiles.Get()))
 		scale := Let(f, float(record, simd.AttentionScale).Mul(ConstF32(math.Log2E)))
-		tile, rows := Local[I32](f), Local[I32](f)
-		f.For(tile, tiles.Get(), 1, func() {
-			rows.Set(least.Get().Add(tile.Get().LtS(larger.Get())))
-			f.Call(queries, query.Get(), stride.Get(), size.Get(), rows.Get(), scale.Get(), packedQueries.Get())
-			call(f, scores, rows, packedQueries.Get(), scratch.Get(), depth.Get(), keys.Get(), score.Get(), maxima.Get())
-			f.Call(softmax, score.Get(), rows.Get(), at.keys.Get(), maxima.Get(), inverses.Get())
-			call(f, values, rows, score.Get(), packedValues.Get(), keys.Get(), inverses.Get(), size.Get(), columns.Get(), out.Get())
+		e.eachTile(f, at.rows, func(rows Var[I32]) {
+			f.Call(queries, query.Get(), stride.Get(), size.Get(), rows.Get(), scale.Get(), packed.queries.Get())
+			call(f, scores, rows, packed.queries.Get(), packed.keys.Get(), depth.Get(), keys.Get(), packed.scores.Get(), packed.maxima.Get())
+			f.Call(softmax, packed.scores.Get(), rows.Get(), at.keys.Get(), packed.maxima.Get(), packed.inverses.Get())
+			call(f, values, rows, packed.scores.Get(), packed.values.Get(), keys.Get(), packed.inverses.Get(), size.Get(), columns.Get(), out.Get())
 			query.Set(query.Get().Add(rows.Get().Mul(stride.Get())))
 			out.Set(out.Get().Add(rows.Get().Mul(columns.Get())))
 		})
 	})
 	return kernel{run: f, pieces: e.attentionPieces}
+}
+
+// packed is what lies in scratch memory. With n keys and d the head's size, both rounded up
+// to multiples of 8, and R rows in a tile:
+type packed struct {
+	keys     Var[I32] // [n/8][d][8]
+	values   Var[I32] // [d/8][n][8]
+	queries  Var[I32] // [d/4][R][4], times the scale
+	maxima   Var[I32] // [R][4], of a row's scores
+	inverses Var[I32] // [R][4], of the sum of a row's weights
+	scores   Var[I32] // [n/4][R][4], then weights, not yet divided
+}
+
+func layOut(f *Func, scratch, depth, keys Var[I32]) packed {
+	end := Let(f, scratch.Get())
+	next := func(bytes I32) Var[I32] {
+		at := Let(f, end.Get())
+		end.Set(end.Get().Add(bytes))
+		return at
+	}
+	head := depth.Get().Mul(keys.Get()).Shl(2)
+	return packed{
+		keys: next(head), values: next(head),
+		queries: next(depth.Get().Mul(Const(4 * simd.MaxTile))),
+		maxima:  next(Const(16 * simd.MaxTile)), inverses: next(Const(16 * simd.MaxTile)),
+		scores: end,
+	}
+}
+
+// eachTile divides rows into tiles that differ by one row at most, and runs body for each.
+func (e *emitter) eachTile(f *Func, rows Var[I32], body func(rows Var[I32])) {
+	tiles := Let(f, ceil(rows.Get(), e.floatRows()))
+	least := Let(f, rows.Get().DivU(tiles.Get()))
+	larger := Let(f, rows.Get().RemU(tiles.Get()))
+	tile, count := Local[I32](f), Local[I32](f)
+	f.For(tile, tiles.Get(), 1, func() {
+		count.Set(least.Get().Add(tile.Get().LtS(larger.Get())))
+		body(count)
+	})
 }
 
 // eights is n rounded up to a multiple of 8.
@@ -134,9 +152,9 @@ func (e *emitter) find(f *Func, record, piece Var[I32]) found {
 	return at
 }
 
-// pack copies rows × columns floats into blocks of 8 × 8, rows below each weight or, transposed,
-// beside each weight, with zeros for what is not there. Parameters: address, bytes from row to row, rows,
-// columns, where to, bytes from a block to the next in rows and in columns.
+// pack copies rows × columns floats into blocks of 8 × 8, rows below each other or,
+// transposed, beside each other. Parameters: address, bytes from row to row, rows, columns,
+// where to, bytes from a block to the next in rows and in columns.
 func (e *emitter) pack(transposed bool) *Func {
 	f := e.Func()
 	from, stride, rows, columns := Parameter[I32](f), Parameter[I32](f), Parameter[I32](f), Parameter[I32](f)
@@ -305,7 +323,7 @@ func (e *emitter) valueTile(rows int) *Func {
 		end.Set(b.Get().Add(keys.Get().Shl(5)))
 		t.panel(a, b, end)
 		t.each(func(r, half int) F32x4 {
-			return t.sums[r][half].Get().Mul(LoadSplat32[F32x4](inverses.Get(), uint32(4*r)))
+			return t.sums[r][half].Get().Mul(Load[F32x4](inverses.Get(), uint32(16*r)))
 		})
 		to.Set(out.Get())
 		t.store(to, stride, columns)
@@ -319,12 +337,12 @@ func (e *emitter) valueTile(rows int) *Func {
 const minusInfinity = -1 << 23 // the bits of a float
 
 // softmax replaces scores by their powers of two, divided by that of the row's greatest and
-// 0 where there is no key, and writes the inverse of each row's sum. Parameters:
+// 0 where there is no key, and writes the inverse of each row's sum, four times. Parameters:
 // scores, rows, keys, the greatest scores of each row, inverses.
 func (e *emitter) softmax() *Func {
 	f := e.Func()
 	scores, rows, keys, maxima, inverses := Parameter[I32](f), Parameter[I32](f), Parameter[I32](f), Parameter[I32](f), Parameter[I32](f)
-	x := e.exp2(f)
+	x := e.power(f)
 	step := Let(f, rows.Get().Shl(4)) // from four keys of a row to the next four
 	end := Let(f, scores.Get().Add(eights(keys.Get()).ShrU(2).Mul(step.Get())))
 	at, r, k := Local[I32](f), Local[I32](f), Local[I32](f)
@@ -337,7 +355,7 @@ func (e *emitter) softmax() *Func {
 			f.StoreI32(at.Get(), 0, Const(minusInfinity))
 		})
 		greatest.Set(Load[F32x4](maxima.Get(), 0))
-		greatest.Set(SplatF32(across(greatest, F32.Max)))
+		across(greatest, F32x4.PMax)
 		for _, s := range sums {
 			s.Set(ConstF32x4(0))
 		}
@@ -352,8 +370,9 @@ func (e *emitter) softmax() *Func {
 			again.BranchIf(at.Get().Ne(end.Get()))
 		})
 		sums[0].Set(sums[0].Get().Add(sums[1].Get()))
-		f.StoreF32(inverses.Get(), 0, ConstF32(1).Div(across(sums[0], F32.Add)))
-		inverses.Set(inverses.Get().Add(Const(4)))
+		across(sums[0], F32x4.Add)
+		Store(f, inverses.Get(), 0, ConstF32x4(1).Div(sums[0].Get()))
+		inverses.Set(inverses.Get().Add(Const(16)))
 		maxima.Set(maxima.Get().Add(Const(16)))
 		scores.Set(scores.Get().Add(Const(16)))
 		end.Set(end.Get().Add(Const(16)))
@@ -361,7 +380,9 @@ func (e *emitter) softmax() *Func {
 	return f
 }
 
-// across joins the lanes.
-func across(v Var[F32x4], join func(a, b F32) F32) F32 {
-	return join(join(v.Get().Lane(0), v.Get().Lane(1)), join(v.Get().Lane(2), v.Get().Lane(3)))
+// across joins the lanes; the result is in all of them.
+func across(v Var[F32x4], join func(a, b F32x4) F32x4) {
+	for _, swapped := range [][4]byte{{2, 3, 0, 1}, {1, 0, 3, 2}} {
+		v.Set(join(v.Get(), v.Get().Shuffle(v.Get(), swapped)))
+	}
 }

@@ -53,8 +53,8 @@ func (t floatTile) step(b Var[I32], offset uint32, x func(r int) F32x4) {
 	t.b1.Set(Load[F32x4](b.Get(), offset+16))
 	for r, s := range t.sums {
 		t.x.Set(x(r))
-		s[0].Set(t.x.Get().MulAdd(t.b0.Get(), s[0].Get(), t.relaxed))
-		s[1].Set(t.x.Get().MulAdd(t.b1.Get(), s[1].Get(), t.relaxed))
+		s[0].Set(t.b0.Get().MulAdd(t.x.Get(), s[0].Get(), t.relaxed))
+		s[1].Set(t.b1.Get().MulAdd(t.x.Get(), s[1].Get(), t.relaxed))
 	}
 }
 

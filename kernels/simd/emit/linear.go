@@ -10,8 +10,8 @@ import (
 // of panels; in it, each panel of weights (8 outputs) passes over the block's tiles
 // while it lies in the first-level cache.
 const (
-	linearPanels = 16 // panels in a piece
-	linearTiles  = 32 // tiles in a block of rows
+	linearBytes = 96 << 10 // of weights in a piece
+	linearTiles = 32       // tiles in a block of rows
 )
 
 // tiles are the functions that compute R rows × 8 outputs, by R. Parameters: record, activations of the
@@ -211,15 +211,20 @@ func (e *emitter) epilogue(f *Func, rows int, record, row, panel Var[I32], sums 
 	})
 }
 
+// panelsOf is the panels in a piece: as many as have linearBytes of weights.
+func panelsOf(record Var[I32]) I32 {
+	return Const(linearBytes / kernels.PanelWidth).DivU(word(record, simd.LinearInputs)).Max(Const(1))
+}
+
 func (e *emitter) linear(tiles []*Func) kernel {
 	f, record, piece, _ := e.piece()
 	rows := Let(f, word(record, simd.Rows))
 	panels := Let(f, ceil(word(record, simd.Columns), kernels.PanelWidth))
-	ranges := Let(f, ceil(panels.Get(), linearPanels))
-	block := Let(f, piece.Get().DivU(ranges.Get()))
-	panel := Let(f, piece.Get().RemU(ranges.Get()).Mul(Const(linearPanels)))
-	lastPanel := Let(f, panel.Get().Add(Const(linearPanels)).Min(panels.Get()))
 	total := Let(f, ceil(rows.Get(), e.tileRows()))
+	blocks := Let(f, ceil(total.Get(), linearTiles))
+	block := Let(f, piece.Get().RemU(blocks.Get()))
+	panel := Let(f, piece.Get().DivU(blocks.Get()).Mul(panelsOf(record)))
+	lastPanel := Let(f, panel.Get().Add(panelsOf(record)).Min(panels.Get()))
 	firstTile := Let(f, block.Get().Mul(Const(linearTiles)))
 	lastTile := Let(f, firstTile.Get().Add(Const(linearTiles)).Min(total.Get()))
 	depth := Let(f, word(record, simd.LinearInputs).Add(Const(15)).And(Const(-16)).Mul(Const(e.width())))
@@ -248,6 +253,7 @@ func (e *emitter) linear(tiles []*Func) kernel {
 	})
 	return kernel{run: f, pieces: func(f *Func, record Var[I32]) I32 {
 		blocks := ceil(ceil(word(record, simd.Rows), e.tileRows()), linearTiles)
-		return blocks.Mul(ceil(ceil(word(record, simd.Columns), kernels.PanelWidth), linearPanels))
+		panels := ceil(word(record, simd.Columns), kernels.PanelWidth)
+		return blocks.Mul(panels.Add(panelsOf(record)).Sub(Const(1)).DivU(panelsOf(record)))
 	}}
 }
