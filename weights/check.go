@@ -57,7 +57,7 @@ func supported(format string, version int) error {
 
 func (m *Manifest) check() error {
 	for _, step := range []func() error{
-		m.checkTask, m.checkText, m.checkCalibration, m.checkShards, m.checkTensors, m.checkLinear,
+		m.checkTask, m.checkSections, m.checkCalibration, m.checkShards, m.checkTensors, m.checkParts,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -89,12 +89,34 @@ func (m *Manifest) checkTask() error {
 	return nil
 }
 
+// checkSections checks the sections that describe the model: one kind or the other.
+func (m *Manifest) checkSections() error {
+	switch {
+	case m.Encoder == nil:
+		return m.checkText()
+	case m.Text != (Text{}) || m.TFIDF != nil || m.Linear != nil:
+		return bad("encoder stands beside text, tfidf or linear: want one kind of model")
+	}
+	if err := m.Encoder.check(); err != nil {
+		return bad("encoder: %v", err)
+	}
+	return nil
+}
+
+// checkParts requires exactly the tensors that the model's sections name.
+func (m *Manifest) checkParts() error {
+	if m.Encoder != nil {
+		return m.checkEncoderTensors()
+	}
+	return m.checkLinear()
+}
+
 func (m *Manifest) checkText() error {
 	if m.Text.StripAccents != "" && m.Text.StripAccents != "unicode" {
 		return bad("strip_accents %.64q is not supported", m.Text.StripAccents)
 	}
 	if m.TFIDF == nil {
-		return bad("no features: want a tfidf section")
+		return bad("no features: want a tfidf section, or an encoder")
 	}
 	if n := len(m.TFIDF.Blocks); n < 1 || n > MaxBlocks {
 		return bad("%d tfidf blocks, want 1 to %d", n, MaxBlocks)
@@ -246,8 +268,12 @@ func (m *Manifest) wantTensor(name string, shape []int, dtypes ...string) error 
 	if i < 0 {
 		return bad("tensor %q is missing", name)
 	}
-	if t := m.Tensors[i]; !slices.Equal(t.Shape, shape) || !slices.Contains(dtypes, t.DType) {
-		return bad("tensor %q is %s %v, want %v %v", name, t.DType, t.Shape, dtypes, shape)
+	return m.Tensors[i].is(shape, dtypes)
+}
+
+func (t Tensor) is(shape []int, dtypes []string) error {
+	if !slices.Equal(t.Shape, shape) || !slices.Contains(dtypes, t.DType) {
+		return bad("tensor %q is %s %v, want %v %v", t.Name, t.DType, t.Shape, dtypes, shape)
 	}
 	return nil
 }

@@ -9,6 +9,20 @@ const (
 	Float32 = "float32"
 )
 
+// Words of the encoder section, each with the field it stands in.
+const (
+	BERT       = "bert"        // architecture
+	GELU       = "gelu"        // activation
+	GELUTanh   = "gelu_tanh"   // activation
+	ReLU       = "relu"        // activation
+	PoolFirst  = "first"       // pool
+	PoolMean   = "mean"        // pool
+	WordPiece  = "wordpiece"   // tokenizer.kind
+	MeanPooled = "mean-pooled" // window.combine
+	MeanLogits = "mean-logits" // window.combine
+	MaxLogits  = "max-logits"  // window.combine
+)
+
 // Tensors of an encoder bundle. H is hidden, I intermediate; ceil8(n) is n rounded up
 // to a multiple of 8, and so on.
 //

@@ -14,4 +14,15 @@ const (
 	MaxTerms         = 2 << 20 // over all blocks
 	MaxNGram         = 16
 	MaxNameBytes     = 256
+
+	// Of encoders.
+	MaxLayers          = 64
+	MaxHidden          = 8192
+	MaxIntermediate    = 32768
+	MaxPositions       = 8192
+	MaxTypes           = 64
+	MaxVocabulary      = 1 << 20 // tokens
+	MaxVocabularyBytes = 8 << 20
+	MaxWordLength      = 10_000 // characters of a word that is looked up
+	MinWindow          = 8      // tokens
 )

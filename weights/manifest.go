@@ -35,7 +35,7 @@ type Manifest struct {
 	Question string `json:"question"` // what the model answers about a note
 
 	Task        Task        `json:"task"`
-	Text        Text        `json:"text"`
+	Text        Text        `json:"text,omitzero"`
 	TFIDF       *TFIDF      `json:"tfidf,omitempty"`
 	Linear      *Linear     `json:"linear,omitempty"`
 	Encoder     *Encoder    `json:"encoder,omitempty"` // instead of text, tfidf and linear
@@ -194,7 +194,7 @@ type Bin struct {
 // Tensor places one tensor in the stream; Offset counts from the stream's first byte.
 type Tensor struct {
 	Name   string `json:"name"`
-	DType  string `json:"dtype"` // safetensors name: U64, F32, I8
+	DType  string `json:"dtype"` // safetensors name: U64, F32, I32, F16, I8, U8
 	Shape  []int  `json:"shape"`
 	Offset int64  `json:"offset"`
 	Size   int64  `json:"size"`

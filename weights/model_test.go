@@ -45,6 +45,11 @@ func model() (weights.Manifest, []weights.Values) {
 func sealed(t testing.TB, shard int) (*weights.Manifest, []byte) {
 	t.Helper()
 	m, tensors := model()
+	return seal(t, m, tensors, shard)
+}
+
+func seal(t testing.TB, m weights.Manifest, tensors []weights.Values, shard int) (*weights.Manifest, []byte) {
+	t.Helper()
 	stream, err := m.Layout(tensors)
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,8 @@ func readManifest(r *jsontext.Reader) (m Manifest) {
 			m.TFIDF = new(readTFIDF(r))
 		case "linear":
 			m.Linear = new(readLinear(r))
+		case "encoder":
+			m.Encoder = new(readEncoder(r))
 		case "calibration":
 			m.Calibration = readCalibration(r)
 		case "thresholds":
@@ -131,6 +133,82 @@ func readLinear(r *jsontext.Reader) (l Linear) {
 		}
 	}
 	return l
+}
+
+func readEncoder(r *jsontext.Reader) (e Encoder) {
+	for r.Object(); r.Next(); {
+		switch r.Field() {
+		case "architecture":
+			e.Architecture = r.Text()
+		case "layers":
+			e.Layers = r.Int()
+		case "hidden":
+			e.Hidden = r.Int()
+		case "heads":
+			e.Heads = r.Int()
+		case "intermediate":
+			e.Intermediate = r.Int()
+		case "activation":
+			e.Activation = r.Text()
+		case "layer_norm_epsilon":
+			e.Epsilon = r.Float()
+		case "positions":
+			e.Positions = r.Int()
+		case "types":
+			e.Types = r.Int()
+		case "vocabulary":
+			e.Vocabulary = r.Int()
+		case "pooler":
+			e.Pooler = r.Bool()
+		case "pool":
+			e.Pool = r.Text()
+		case "weights":
+			e.Weights = r.Text()
+		case "tokenizer":
+			e.Tokenizer = readTokenizer(r)
+		case "window":
+			e.Window = readWindow(r)
+		default:
+			r.Unknown()
+		}
+	}
+	return e
+}
+
+func readTokenizer(r *jsontext.Reader) (t Tokenizer) {
+	for r.Object(); r.Next(); {
+		switch r.Field() {
+		case "kind":
+			t.Kind = r.Text()
+		case "lowercase":
+			t.Lowercase = r.Bool()
+		case "strip_accents":
+			t.StripAccents = r.Bool()
+		case "join_cjk":
+			t.JoinCJK = r.Bool()
+		case "max_word":
+			t.MaxWord = r.Int()
+		default:
+			r.Unknown()
+		}
+	}
+	return t
+}
+
+func readWindow(r *jsontext.Reader) (w Window) {
+	for r.Object(); r.Next(); {
+		switch r.Field() {
+		case "tokens":
+			w.Tokens = r.Int()
+		case "overlap":
+			w.Overlap = r.Int()
+		case "combine":
+			w.Combine = r.Text()
+		default:
+			r.Unknown()
+		}
+	}
+	return w
 }
 
 func readCalibration(r *jsontext.Reader) (c Calibration) {

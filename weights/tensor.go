@@ -10,10 +10,13 @@ import (
 const (
 	U64 = "U64"
 	F32 = "F32"
+	I32 = "I32"
+	F16 = "F16" // IEEE half precision
 	I8  = "I8"
+	U8  = "U8"
 )
 
-var widths = map[string]int{U64: 8, F32: 4, I8: 1}
+var widths = map[string]int{U64: 8, F32: 4, I32: 4, F16: 2, I8: 1, U8: 1}
 
 // Names of the tensors of a linear model.
 const (
@@ -53,6 +56,18 @@ func Float32s(name string, v []float32, shape ...int) Values {
 	}
 	return Values{name, F32, shape, data}
 }
+
+// Int32s makes an I32 tensor of the given shape.
+func Int32s(name string, v []int32, shape ...int) Values {
+	data := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		data = binary.LittleEndian.AppendUint32(data, uint32(x))
+	}
+	return Values{name, I32, shape, data}
+}
+
+// Bytes makes a one-dimensional U8 tensor, which shares memory with v.
+func Bytes(name string, v []byte) Values { return Values{name, U8, []int{len(v)}, v} }
 
 // Int8s makes an I8 tensor of the given shape.
 func Int8s(name string, v []int8, shape ...int) Values {

@@ -8,42 +8,56 @@ import (
 	"unsafe"
 )
 
-// Tensors holds the bytes of a bundle's tensors while and after they are loaded.
+// Tensors holds the bytes of a bundle's tensors while and after they are loaded: of
+// those that stay in memory. An encoder's numbers lie on a device.
 type Tensors struct {
 	manifest *Manifest
 	header   []byte
-	data     [][]byte // by tensor index, 8-byte aligned
+	data     [][]byte // by tensor index, 8-byte aligned; nil for those on a device
 }
 
-// Allocate makes room for every tensor of a checked manifest.
+// OnDevice says whether a tensor belongs on a kernels.Device: all of an encoder's but
+// its vocabulary do.
+func (m *Manifest) OnDevice(tensor int) bool {
+	return m.Encoder != nil && tensor != Header && m.Tensors[tensor].Name != EncoderVocabulary
+}
+
+// Allocate makes room for the tensors of a checked manifest that stay in memory.
 func (m *Manifest) Allocate() Tensors {
 	t := Tensors{m, make([]byte, m.HeaderBytes()), make([][]byte, len(m.Tensors))}
 	for i, x := range m.Tensors {
+		if m.OnDevice(i) {
+			continue
+		}
 		words := make([]uint64, (x.Size+7)/8)
 		t.data[i] = unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), x.Size)
 	}
 	return t
 }
 
-// At is the memory a segment fills.
+// At is the memory a segment fills, nil where its tensor belongs on a device.
 func (t Tensors) At(s Segment) []byte {
 	b := t.header
 	if s.Tensor != Header {
 		b = t.data[s.Tensor]
 	}
+	if b == nil {
+		return nil
+	}
 	return b[s.TensorOffset : s.TensorOffset+s.Length]
 }
 
-// Check holds the loaded header against the manifest and requires F32 tensors to be finite.
+// Check holds the loaded header against the manifest and requires F32 tensors in memory
+// to be finite.
 func (t Tensors) Check() error {
 	if err := t.manifest.CheckHeader(t.header); err != nil {
 		return err
 	}
-	for _, x := range t.manifest.Tensors {
+	for n, x := range t.manifest.Tensors {
 		if x.DType != F32 {
 			continue
 		}
-		for i, v := range t.Float32(x.Name) {
+		for i, v := range view[float32](t.data[n], 4) {
 			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 				return fmt.Errorf("tensor %s: element %d is %v", x.Name, i, v)
 			}
@@ -66,6 +80,9 @@ func (t Tensors) Float32(name string) []float32 {
 func (t Tensors) Int8(name string) []int8 {
 	return view[int8](t.bytes(name, I8), 1)
 }
+
+// Uint8 is the named U8 tensor, nil if there is none.
+func (t Tensors) Uint8(name string) []byte { return t.bytes(name, U8) }
 
 func (t Tensors) bytes(name, dtype string) []byte {
 	i := slices.IndexFunc(t.manifest.Tensors, func(x Tensor) bool { return x.Name == name && x.DType == dtype })

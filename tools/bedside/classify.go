@@ -20,8 +20,9 @@ import (
 type classifyCommand struct {
 	Bundle      string   `help:"Directory of the model. Default: the model this binary ships with." placeholder:"DIR" type:"existingdir"`
 	JSON        bool     `help:"Print one JSON object for each note, one on a line."`
-	Explain     int      `help:"Explain this many of the most probable labels." default:"1"`
+	Explain     int      `help:"Explain this many of the most probable labels; encoders explain none yet." default:"1"`
 	Top         int      `help:"Print this many of the most probable labels, and those asserted (not with --json)." default:"3"`
+	Device      string   `help:"What computes an encoder: SIMD kernels, or the slow reference that defines them." default:"simd" enum:"simd,reference"`
 	RequireSure bool     `help:"Exit with 3 when some note gets no label."`
 	Files       []string `arg:"" optional:"" name:"file" help:"Files of one note each; - or nothing reads standard input."`
 }
@@ -45,7 +46,7 @@ func (c *classifyCommand) Run(ctx context.Context, s streams) error {
 	if c.Explain < 0 || c.Top < 0 {
 		return usagef("--explain and --top count labels: want 0 or more")
 	}
-	h, err := newHost(ctx)
+	h, err := newHost(ctx, c.Device)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,10 @@ func (c *classifyCommand) one(ctx context.Context, s streams, model *host.Model,
 	if err != nil {
 		return "", false, err
 	}
-	written, err := model.ClassifyJSON(ctx, note, classify.Options{Explain: c.Explain})
+	p := newProgress(s)
+	reading := host.WithProgress(ctx, func(done, total int) { p.show("reading", done, total) })
+	written, err := model.ClassifyJSON(reading, note, classify.Options{Explain: c.Explain})
+	p.end()
 	if err != nil {
 		return "", false, err
 	}
@@ -167,10 +171,10 @@ func in(dir string, err error) error {
 	return nil
 }
 
-// newHost makes a host whose compiled module is kept between runs where the system
-// has a place for that.
-func newHost(ctx context.Context) (*host.Host, error) {
-	options := host.Options{Instances: runtime.GOMAXPROCS(0)}
+// newHost makes a host that computes encoders on the named device. Its compiled module
+// is kept between runs where the system has a place for that.
+func newHost(ctx context.Context, device string) (*host.Host, error) {
+	options := host.Options{Instances: runtime.GOMAXPROCS(0), Device: device}
 	if dir, err := os.UserCacheDir(); err == nil {
 		options.CacheDir = filepath.Join(dir, "bedside", "wazero")
 	}

@@ -5,11 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
+	"bedside/kernels"
+	"bedside/kernels/reference"
+	"bedside/kernels/simd/headless"
 	"bedside/tools/evaluate"
 	"bedside/tools/metrics"
+	"bedside/wasm/host"
 	"bedside/weights"
+	"bedside/weights/bundle"
 )
 
 type evaluateCommand struct {
@@ -18,6 +24,7 @@ type evaluateCommand struct {
 	Bundle string `help:"Directory of the model." required:"" placeholder:"DIR" type:"existingdir"`
 	Part   string `help:"With --split: the part to measure." placeholder:"PART"`
 	Engine string `help:"What runs the model: native Go, or the WebAssembly module under wazero. The figures are equal." default:"native" enum:"native,wazero"`
+	Device string `help:"What computes an encoder: SIMD kernels, or the slow reference that defines them." default:"simd" enum:"simd,reference"`
 	JSON   bool   `help:"Print the figures as JSON."`
 }
 
@@ -69,10 +76,18 @@ func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
 func (c *evaluateCommand) engine(ctx context.Context) (evaluate.Engine, *weights.Manifest, func(), error) {
 	files := os.DirFS(c.Bundle)
 	if c.Engine == "native" {
-		engine, manifest, err := evaluate.Native(ctx, files)
-		return engine, manifest, func() {}, in(c.Bundle, err)
+		device, err := c.device(ctx, files)
+		if err != nil {
+			return nil, nil, nil, in(c.Bundle, err)
+		}
+		done := func() { _ = device.Close() }
+		engine, manifest, err := evaluate.Native(ctx, files, device)
+		if err != nil {
+			done()
+		}
+		return engine, manifest, done, in(c.Bundle, err)
 	}
-	h, err := newHost(ctx)
+	h, err := newHost(ctx, c.Device)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -82,6 +97,18 @@ func (c *evaluateCommand) engine(ctx context.Context) (evaluate.Engine, *weights
 		done()
 	}
 	return engine, manifest, done, in(c.Bundle, err)
+}
+
+// device is what an encoder computes on; a linear model is content with any.
+func (c *evaluateCommand) device(ctx context.Context, files fs.FS) (kernels.Device, error) {
+	b, err := bundle.Open(files)
+	if err != nil {
+		return nil, err
+	}
+	if b.Manifest.Encoder == nil || c.Device == host.Reference {
+		return reference.NewDevice(), nil
+	}
+	return headless.NewDevice(ctx)
 }
 
 func printReport(w io.Writer, r metrics.Report) {

@@ -17,7 +17,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"bedside/tools/train/invented"
+	random "bedside/wasm/encoder/invented"
 	"bedside/wasm/host"
+	"bedside/weights"
+	"bedside/weights/bundle"
 )
 
 func TestMain(m *testing.M) {
@@ -45,11 +48,12 @@ func TestScripts(t *testing.T) {
 			return err == nil || os.Getenv("CI") == "true", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits":  exits,
-			"notes":  notes,
-			"fields": fields,
-			"alike":  alike,
-			"fill":   fill,
+			"exits":   exits,
+			"notes":   notes,
+			"encoder": encoder,
+			"fields":  fields,
+			"alike":   alike,
+			"fill":    fill,
 		},
 	})
 }
@@ -103,6 +107,12 @@ func notes(ts *testscript.TestScript, neg bool, args []string) {
 		made = invented.Single(made)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), invented.CSV(made), 0o644))
+}
+
+// encoder DIR LABEL... writes a bundle of a tiny encoder of random numbers.
+func encoder(ts *testscript.TestScript, neg bool, args []string) {
+	m, tensors := random.Model(random.Tiny(), weights.MultiLabel, args[1:], 1)
+	ts.Check(bundle.Write(ts.MkAbs(args[0]), m, tensors))
 }
 
 // fields FILE NAME... wants a JSON object that has the fields.

@@ -138,7 +138,7 @@ func (c *trainCommand) read() (in input, err error) {
 	if err = bundle.CanWrite(c.Out); err != nil {
 		return in, err
 	}
-	if in.about, err = c.about(); err != nil {
+	if in.about, err = readAbout(c.Card, c.Out, c.MultiLabel); err != nil {
 		return in, err
 	}
 	if in.cited, err = c.cited(); err != nil {
@@ -337,27 +337,28 @@ func (c *trainCommand) print(s streams, o outcome) error {
 	return err
 }
 
-// about reads the names and texts of the card.
-func (c *trainCommand) about() (about, error) {
-	name := filepath.Base(filepath.Clean(c.Out))
+// readAbout reads the names and texts of the card from file; "" leaves them to the directory
+// that the bundle goes to.
+func readAbout(file, out string, multiLabel bool) (about, error) {
+	name := filepath.Base(filepath.Clean(out))
 	a := about{Name: slug(name), Title: name, Question: "Which label does this note belong to?"}
-	if c.MultiLabel {
+	if multiLabel {
 		a.Question = "Which labels does this note belong to?"
 	}
-	if c.Card == "" {
+	if file == "" {
 		return a, nil
 	}
-	text, err := os.ReadFile(c.Card)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return a, err
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&a); err != nil {
-		return a, fmt.Errorf("%s: %w", c.Card, err)
+		return a, fmt.Errorf("%s: %w", file, err)
 	}
 	if a.Name != slug(a.Name) {
-		return a, fmt.Errorf("%s: name %q: want lower-case letters, digits and hyphens, 64 at most", c.Card, a.Name)
+		return a, fmt.Errorf("%s: name %q: want lower-case letters, digits and hyphens, 64 at most", file, a.Name)
 	}
 	return a, nil
 }

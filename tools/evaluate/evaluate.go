@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"bedside/kernels"
 	"bedside/tools/dataset"
 	"bedside/tools/metrics"
 	"bedside/wasm/classify"
@@ -22,12 +23,17 @@ import (
 // classify.ErrEmptyNote. It is safe for concurrent use.
 type Engine func(ctx context.Context, note string) (*classify.Result, error)
 
-// Native runs the bundle in files as Go code of this process, with as many copies of
-// the scratch memory as calls run at once.
-func Native(ctx context.Context, files fs.FS) (Engine, *weights.Manifest, error) {
+// Native runs the bundle in files as Go code of this process: a linear model with as many
+// copies of the scratch memory as calls run at once, an encoder on the device, one call
+// after another. The device may be nil for a linear model; it stays the caller's to close.
+func Native(ctx context.Context, files fs.FS, device kernels.Device) (Engine, *weights.Manifest, error) {
 	b, err := bundle.Open(files)
 	if err != nil {
 		return nil, nil, err
+	}
+	if b.Manifest.Encoder != nil {
+		engine, err := nativeEncoder(ctx, b, device)
+		return engine, b.Manifest, err
 	}
 	tensors, err := b.Load(ctx)
 	if err != nil {
@@ -37,7 +43,39 @@ func Native(ctx context.Context, files fs.FS) (Engine, *weights.Manifest, error)
 	return engine, b.Manifest, err
 }
 
-// InMemory runs a bundle that has not been written.
+func nativeEncoder(ctx context.Context, b *bundle.Bundle, device kernels.Device) (Engine, error) {
+	loading, err := classify.Open(b.Manifest, device)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Each(ctx, loading.Write); err != nil {
+		return nil, err
+	}
+	model, err := loading.Ready()
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	return func(ctx context.Context, note string) (*classify.Result, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		j, err := model.Begin(note, classify.Options{})
+		if err != nil {
+			return nil, err
+		}
+		for done := false; !done; {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if done, err = j.Step(); err != nil {
+				return nil, err
+			}
+		}
+		return j.Result(), nil
+	}, nil
+}
+
+// InMemory runs a linear model that has not been written.
 func InMemory(m weights.Manifest, values []weights.Values) (Engine, error) {
 	stream, err := m.Layout(values)
 	if err != nil {

@@ -67,7 +67,7 @@ func written(t *testing.T, m weights.Manifest, values []weights.Values) fs.FS {
 func trainedNative(t *testing.T, multiLabel bool) (Engine, *weights.Manifest) {
 	t.Helper()
 	m, values := trained(t, multiLabel)
-	engine, manifest, err := Native(t.Context(), written(t, m, values))
+	engine, manifest, err := Native(t.Context(), written(t, m, values), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestEnginesAgree(t *testing.T) {
 		d.Labels = append(d.Labels, "Zoology")
 		d.Examples[3].Labels, d.Examples[4].Labels = []int{5}, append(d.Examples[4].Labels, 5)
 
-		native, manifest, err := Native(t.Context(), files)
+		native, manifest, err := Native(t.Context(), files, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -309,7 +309,7 @@ func TestEnginesServeManyAtOnce(t *testing.T) {
 }
 
 func TestDamagedBundles(t *testing.T) {
-	if _, _, err := Native(t.Context(), os.DirFS(t.TempDir())); !errors.Is(err, weights.ErrManifest) {
+	if _, _, err := Native(t.Context(), os.DirFS(t.TempDir()), nil); !errors.Is(err, weights.ErrManifest) {
 		t.Errorf("an empty directory: error %v", err)
 	}
 	m, values := trained(t, false)

@@ -154,7 +154,7 @@ func TestBundlesScoreAsTrained(t *testing.T) {
 	for precision, tolerance := range map[string]float64{Float32: 1e-5, Int8: 0.06} {
 		model := open(t, m, precision)
 		for i, text := range texts {
-			logits, _ := model.Score(text)
+			logits, _, _ := model.Score(text)
 			for l, z := range logits {
 				if math.Abs(z-want[i*len(logits)+l]) > tolerance {
 					t.Fatalf("%s, note %d: label %d scores %g, trained to %g", precision, i, l, z, want[i*len(logits)+l])

@@ -20,7 +20,7 @@ func TestMultiClassProbabilitiesSumToOne(t *testing.T) {
 		p := random(weights.MultiClass, labels, words, chars)
 		m := p.model(t)
 		for _, note := range append(notes, "nothing known here: zzzz") {
-			logits, probabilities := m.Score(note)
+			logits, probabilities, _ := m.Score(note)
 			sum, largest := 0.0, slices.Max(logits)
 			for l, q := range probabilities {
 				sum += q
@@ -45,7 +45,7 @@ func TestMultiLabelProbabilitiesArePlatts(t *testing.T) {
 		p.manifest.Calibration.Ceiling = ceiling
 		m := p.model(t)
 		for _, note := range notes {
-			logits, probabilities := m.Score(note)
+			logits, probabilities, _ := m.Score(note)
 			for l, q := range probabilities {
 				c := p.manifest.Calibration
 				if want := limit / (1 + math.Exp(-(c.Slope[l]*logits[l] + c.Intercept[l]))); math.Abs(q-want) > 1e-14 {
@@ -220,8 +220,8 @@ func TestInt8IsCloseToFloat(t *testing.T) {
 	}
 	float := p.model(t)
 	for _, note := range notes {
-		got, _ := quantized.Score(note)
-		want, _ := float.Score(note)
+		got, _, _ := quantized.Score(note)
+		want, _, _ := float.Score(note)
 		r := answer(t, quantized, note, classify.Options{})
 		for l := range got {
 			// A weight is off by half a step; two l2-normalized blocks of n terms weigh at most sqrt(n) each.

@@ -12,7 +12,7 @@ const (
 )
 
 // explain fills r.Explanations for the top o.Explain labels.
-func (m *Model) explain(r *Result, note string, o Options) {
+func (m *linear) explain(r *Result, note string, o Options) {
 	features := o.Features
 	if features == 0 {
 		features = defaultFeatures
@@ -25,7 +25,7 @@ func (m *Model) explain(r *Result, note string, o Options) {
 	}
 }
 
-func (m *Model) explainLabel(label Label, features int) Explanation {
+func (m *linear) explainLabel(label Label, features int) Explanation {
 	l := label.Index
 	contributions := make([]float64, len(m.vector.Columns))
 	for k := range contributions {
@@ -76,7 +76,7 @@ func largest(contributions []float64, n int) []int {
 }
 
 // locate fills the spans of the features that m.listed names.
-func (m *Model) locate(features []Feature) {
+func (m *linear) locate(features []Feature) {
 	for _, h := range m.vector.Hits {
 		i := m.listed[h.Column]
 		if i == 0 || h.Start == h.End || len(features[i-1].Spans) == maxSpans {

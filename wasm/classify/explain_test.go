@@ -85,7 +85,7 @@ func TestRemovingAFeatureRemovesItsContribution(t *testing.T) {
 	for _, e := range answer(t, m, note, classify.Options{Explain: 3}).Explanations {
 		for _, f := range e.Features {
 			start, end := f.Spans[0][0], f.Spans[0][1]
-			logits, _ := m.Score(note[:start] + note[end:])
+			logits, _, _ := m.Score(note[:start] + note[end:])
 			if d := math.Abs(e.Logit - logits[e.Index] - f.Contribution); d > 1e-12 {
 				t.Errorf("without %q label %d falls by %g, want %g", note[start:end], e.Index, e.Logit-logits[e.Index], f.Contribution)
 			}

@@ -3,11 +3,14 @@ package classify_test
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math"
 	"strings"
 	"testing"
 
+	"bedside/kernels/reference"
 	"bedside/wasm/classify"
+	"bedside/wasm/encoder"
 	"bedside/weights"
 )
 
@@ -91,6 +94,43 @@ func FuzzHostileTensors(f *testing.F) {
 			}
 			if _, err := json.Marshal(r); err != nil {
 				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// FuzzHostileEncoder fills an encoder's tensors with any bytes, its vocabulary too where
+// words says so: New refuses them, or the model answers with finite figures or says that
+// it cannot.
+func FuzzHostileEncoder(f *testing.F) {
+	for _, contents := range [][]byte{{0}, {1, 0}, {0x7f}, {0x80}, {0xff}, {0, 0, 0x80, 0x3f}, {0xff, 0xff, 0x7f, 0x7f}, {0, 0, 0x80, 0xff}} {
+		f.Add(contents, "chest pain, no fever", false)
+		f.Add(contents, "\x00", true)
+	}
+	f.Fuzz(func(t *testing.T, contents []byte, note string, words bool) {
+		if len(contents) == 0 || len(note) > 256 {
+			return
+		}
+		model, err := opened(t, reference.NewDevice(), func(name string, data []byte) {
+			if name != weights.EncoderVocabulary || words {
+				for i := range data {
+					data[i] = contents[i%len(contents)]
+				}
+			}
+		})
+		if err != nil {
+			return
+		}
+		r, err := model.Classify(note, classify.Options{Explain: 1})
+		if err != nil {
+			if !errors.Is(err, encoder.ErrNotFinite) && !errors.Is(err, classify.ErrEmptyNote) {
+				t.Fatal(err)
+			}
+			return
+		}
+		for _, label := range r.Labels {
+			if !(label.Probability >= 0 && label.Probability <= 1) || math.IsInf(label.Logit, 0) || math.IsNaN(label.Logit) {
+				t.Fatalf("label %+v", label)
 			}
 		}
 	})

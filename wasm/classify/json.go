@@ -37,9 +37,18 @@ func AppendJSON(dst []byte, r *Result) []byte {
 		dst = jsontext.AppendString(append(dst, `,"reason":`...), r.Reason)
 	}
 	dst = jsontext.AppendInt(append(dst, `,"terms":`...), r.Terms)
+	if r.Tokens != 0 {
+		dst = jsontext.AppendInt(append(dst, `,"tokens":`...), r.Tokens)
+	}
+	if r.Windows != 0 {
+		dst = jsontext.AppendInt(append(dst, `,"windows":`...), r.Windows)
+	}
 	dst = jsontext.AppendList(append(dst, `,"labels":`...), r.Labels, appendLabel)
 	if len(r.Explanations) > 0 {
 		dst = jsontext.AppendList(append(dst, `,"explanations":`...), r.Explanations, appendExplanation)
+	}
+	if r.Unexplained != "" {
+		dst = jsontext.AppendString(append(dst, `,"unexplained":`...), r.Unexplained)
 	}
 	return append(dst, '}')
 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"bedside/kernels/reference"
+	"bedside/wasm/encoder"
 	"bedside/wasm/text"
-	"bedside/wasm/tfidf"
 	"bedside/weights"
 )
 
@@ -31,69 +31,59 @@ var (
 	ErrOptions      = errors.New("options")
 )
 
-// Model is a loaded bundle. It holds scratch memory: one goroutine at a time.
+// Model is a loaded bundle: a linear model on TF-IDF features, or an encoder on a device.
+// It holds scratch memory: one goroutine at a time.
 type Model struct {
-	manifest   *weights.Manifest
-	vectorizer *tfidf.Vectorizer
-	weight8    []int8    // exactly one of weight8 and weight32 is set
-	weight32   []float32 // [columns, labels]
-	scale      []float32
-	bias       []float32
+	manifest *weights.Manifest
+	linear   *linear // exactly one of linear and encoder is set
+	encoder  *encoder.Encoder
 
-	vector        tfidf.Vector
 	logits        []float64
 	probabilities []float64
-	listed        []int32 // per column: 1 + position among the features being located, else 0
 }
 
-// New makes a model of a checked manifest and its loaded tensors.
+// New makes a model of a checked manifest of a linear model and its loaded tensors.
 func New(m *weights.Manifest, tensors weights.Tensors) (*Model, error) {
-	if err := tensors.Check(); err != nil {
-		return nil, err
+	if m.Encoder != nil {
+		return nil, fmt.Errorf("model %s is an encoder, which needs a device: use Open", m.Name)
 	}
-	v, err := tfidf.New(m, tensors)
+	l, err := newLinear(m, tensors)
 	if err != nil {
 		return nil, err
 	}
+	return newModel(m, l, nil), nil
+}
+
+func newModel(m *weights.Manifest, l *linear, e *encoder.Encoder) *Model {
 	labels := len(m.Task.Labels)
-	return &Model{
-		manifest:      m,
-		vectorizer:    v,
-		weight8:       tensors.Int8(weights.LinearWeight),
-		weight32:      tensors.Float32(weights.LinearWeight),
-		scale:         tensors.Float32(weights.LinearScale),
-		bias:          tensors.Float32(weights.LinearBias),
-		logits:        make([]float64, labels),
-		probabilities: make([]float64, labels),
-		listed:        make([]int32, v.Columns()),
-	}, nil
+	return &Model{m, l, e, make([]float64, labels), make([]float64, labels)}
 }
 
 // Manifest is the bundle's manifest.
 func (m *Model) Manifest() *weights.Manifest { return m.manifest }
 
-// Classify answers one note.
+// Classify answers one note: Begin, and every step.
 func (m *Model) Classify(note string, o Options) (*Result, error) {
-	if err := m.check(note, o); err != nil {
+	j, err := m.Begin(note, o)
+	for done := false; err == nil && !done; {
+		done, err = j.Step()
+	}
+	if err != nil {
 		return nil, err
 	}
-	m.Score(note)
-	r := m.rank()
-	m.explain(r, note, o)
-	return r, nil
+	return j.Result(), nil
 }
 
 // Score computes a note's logits and probabilities by label index; both are
 // overwritten by the next call. It neither checks the note nor explains.
-func (m *Model) Score(note string) (logits, probabilities []float64) {
-	m.vectorizer.Transform(&m.vector, note)
-	if m.weight8 != nil {
-		reference.SparseLinear(m.logits, m.vector.Columns, m.vector.Values, m.weight8, m.scale, m.bias)
-	} else {
-		reference.SparseLinear(m.logits, m.vector.Columns, m.vector.Values, m.weight32, m.scale, m.bias)
+func (m *Model) Score(note string) (logits, probabilities []float64, err error) {
+	if m.linear != nil {
+		m.linear.score(m.logits, note)
+	} else if err := m.encode(note); err != nil {
+		return nil, nil, err
 	}
 	Calibrate(m.manifest.Calibration, m.logits, m.probabilities)
-	return m.logits, m.probabilities
+	return m.logits, m.probabilities, nil
 }
 
 // Calibrate turns logits into probabilities.
@@ -128,11 +118,13 @@ func (m *Model) check(note string, o Options) error {
 	return nil
 }
 
-func (m *Model) rank() *Result {
+// rank orders the labels of a note in which the model knows so many terms.
+func (m *Model) rank(terms int) *Result {
+	Calibrate(m.manifest.Calibration, m.logits, m.probabilities)
 	r := &Result{
 		Model:  m.manifest.Name,
 		Task:   m.manifest.Task.Kind,
-		Terms:  len(m.vector.Columns),
+		Terms:  terms,
 		Labels: make([]Label, len(m.logits)),
 	}
 	for l, name := range m.manifest.Task.Labels {
@@ -149,13 +141,4 @@ func (m *Model) rank() *Result {
 		r.Reason = BelowThresholds
 	}
 	return r
-}
-
-// contribution is what the vector's k-th column adds to label l's logit.
-func (m *Model) contribution(k, l int) float64 {
-	at := int(m.vector.Columns[k])*len(m.logits) + l
-	if m.weight8 != nil {
-		return m.vector.Values[k] * float64(m.weight8[at]) * float64(m.scale[l])
-	}
-	return m.vector.Values[k] * float64(m.weight32[at]) * float64(m.scale[l])
 }

@@ -12,11 +12,14 @@ type Options struct {
 type Result struct {
 	Model        string        `json:"model"`
 	Task         string        `json:"task"`
-	Sure         bool          `json:"sure"`             // at least one label clears its threshold
-	Reason       string        `json:"reason,omitempty"` // why not sure: NoKnownTerms or BelowThresholds
-	Terms        int           `json:"terms"`            // distinct n-grams of the note that the model knows
-	Labels       []Label       `json:"labels"`           // every label, most probable first
+	Sure         bool          `json:"sure"`              // at least one label clears its threshold
+	Reason       string        `json:"reason,omitempty"`  // why not sure: NoKnownTerms or BelowThresholds
+	Terms        int           `json:"terms"`             // of the note that the model knows: distinct n-grams, or an encoder's tokens
+	Tokens       int           `json:"tokens,omitempty"`  // an encoder's: tokens of the note, known or not
+	Windows      int           `json:"windows,omitempty"` // an encoder's: windows in which it read them
+	Labels       []Label       `json:"labels"`            // every label, most probable first
 	Explanations []Explanation `json:"explanations,omitempty"`
+	Unexplained  string        `json:"unexplained,omitempty"` // why there are none though asked for: UnexplainedEncoder
 }
 
 // Reasons for not being sure.
@@ -24,6 +27,9 @@ const (
 	NoKnownTerms    = "no-known-terms"
 	BelowThresholds = "below-thresholds"
 )
+
+// UnexplainedEncoder: encoders give no explanations yet.
+const UnexplainedEncoder = "encoder"
 
 // Label is one label's standing.
 type Label struct {

@@ -5,4 +5,8 @@
 // concurrent use. The module gets no file system, no arguments, no environment and
 // no network, and what it prints goes nowhere: the host reads the bundle, checks
 // every shard and copies it in.
+//
+// An encoder computes on SIMD kernels, which are a WebAssembly module of their own: each
+// instance that opens the model starts one and fills it with the weights. A long note is
+// read in parts, between which a call can be given up without loss.
 package host

@@ -5,7 +5,7 @@ import "errors"
 // ErrClosed reports use of a Host or Model after its Close.
 var ErrClosed = errors.New("host: closed")
 
-// Codes of Error. The first eight come from the module and are described in
+// Codes of Error. All but the last come from the module and are described in
 // wasm/module/ABI.md; CodeBadShard is this package's own.
 const (
 	CodeBadManifest  = "bad-manifest"
@@ -15,7 +15,9 @@ const (
 	CodeBadOptions   = "bad-options"
 	CodeEmptyNote    = "empty-note"
 	CodeNoteTooLarge = "note-too-large"
-	CodeInternal     = "internal" // a defect in the module; the instance was discarded
+	CodeOutOfMemory  = "out-of-memory"
+	CodeDeviceLost   = "device-lost" // the next call opens the model again
+	CodeInternal     = "internal"    // a defect in the module; the instance was discarded
 	CodeBadShard     = "bad-shard"
 )
 

@@ -28,6 +28,8 @@ type fake struct {
 const (
 	opUnreachable = 0x00
 	opBranch      = 0x0c
+	opCall        = 0x10
+	opDrop        = 0x1a
 	opGlobalGet   = 0x23
 	opGlobalSet   = 0x24
 	opI32         = 0x41
@@ -48,6 +50,37 @@ func output(address, length uint32) []byte {
 	return append(append([]byte{opI64}, sleb(packed)...), opGlobalSet, 0)
 }
 
+// imports are the functions of kernels/simd/ABI.md, by the number that bodies call.
+var imports = []struct {
+	name       string
+	parameters int // all i32
+	results    []byte
+}{
+	{"reserve", 2, []byte{i32}}, {"write", 4, nil}, {"read", 4, nil}, {"run", 2, []byte{i32}}, {"threads", 1, []byte{i32}},
+}
+
+// call calls an import with these numbers and drops what it answers.
+func call(name string, parameters ...int32) []byte {
+	var b []byte
+	for _, p := range parameters {
+		b = append(b, answer(p)...)
+	}
+	for i, f := range imports {
+		if f.name == name {
+			b = append(b, opCall, byte(i))
+			if f.results != nil {
+				b = append(b, opDrop)
+			}
+		}
+	}
+	return b
+}
+
+func signature(parameters int, results []byte) []byte {
+	all := strings.Repeat(string([]byte{api.ValueTypeI32}), parameters)
+	return slices.Concat([]byte{0x60}, bytesOf([]byte(all)), bytesOf(results))
+}
+
 func (f fake) encode() []byte {
 	bodies := map[string][]byte{
 		"_initialize":      nil,
@@ -63,11 +96,14 @@ func (f fake) encode() []byte {
 		"bedside_output":   {opGlobalGet, 0},
 	}
 	maps.Copy(bodies, f.bodies)
-	var types, functions, exported, codes [][]byte
-	for i, name := range slices.Sorted(maps.Keys(bodies)) {
-		signature := exports[name]
-		parameters := []byte(strings.Repeat(string([]byte{api.ValueTypeI32}), signature.parameters))
-		types = append(types, slices.Concat([]byte{0x60}, bytesOf(parameters), bytesOf(signature.result)))
+	var types, imported, functions, exported, codes [][]byte
+	for i, f := range imports {
+		types = append(types, signature(f.parameters, f.results))
+		imported = append(imported, slices.Concat(bytesOf([]byte("bedside_device")), bytesOf([]byte(f.name)), []byte{0}, uleb(i)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(bodies)) {
+		i := len(types)
+		types = append(types, signature(exports[name].parameters, exports[name].result))
 		functions = append(functions, uleb(i))
 		exported = append(exported, slices.Concat(bytesOf([]byte(name)), []byte{0}, uleb(i)))
 		codes = append(codes, bytesOf(slices.Concat([]byte{0}, bodies[name], []byte{opEnd})))
@@ -75,7 +111,7 @@ func (f fake) encode() []byte {
 	exported = append(exported, append(bytesOf([]byte("memory")), 2, 0))
 	data := [][]byte{dataAt(planAt, f.plan), dataAt(resultAt, f.result)}
 	return slices.Concat([]byte("\x00asm\x01\x00\x00\x00"),
-		section(1, types), section(3, functions),
+		section(1, types), section(2, imported), section(3, functions),
 		section(5, [][]byte{{0, 1}}),
 		section(6, [][]byte{{api.ValueTypeI64, 1, opI64, 0, opEnd}}),
 		section(7, exported), section(10, codes), section(11, data))

@@ -10,6 +10,8 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"bedside/kernels/simd/headless"
 )
 
 // maxMemoryPages bounds one instance's linear memory: 1 GiB in pages of 64 KiB.
@@ -21,13 +23,22 @@ type Options struct {
 	Module    []byte // bedside.wasm; nil means the embedded one
 	Instances int    // most instances alive at once; 0 means GOMAXPROCS
 	CacheDir  string // keeps compiled code between runs; "" means none
+	Device    string // what computes encoders: SIMD, which "" means, or Reference
 }
 
 // Host is a compiled module and its pool of instances.
 type Host struct {
 	runtime  wazero.Runtime
+	config   wazero.RuntimeConfig
 	compiled wazero.CompiledModule
 	cache    wazero.CompilationCache
+
+	device  string
+	kernels struct {
+		sync.Mutex
+		runtime  wazero.Runtime
+		compiled *headless.Kernels
+	}
 
 	slots chan struct{} // holds one value for every instance at work
 	stop  context.CancelFunc
@@ -52,17 +63,22 @@ func New(ctx context.Context, options Options) (*Host, error) {
 	if options.Instances <= 0 {
 		options.Instances = runtime.GOMAXPROCS(0)
 	}
-	config := wazero.NewRuntimeConfig().WithMemoryLimitPages(maxMemoryPages)
-	h := &Host{slots: make(chan struct{}, options.Instances)}
+	if options.Device == "" {
+		options.Device = SIMD
+	}
+	if options.Device != SIMD && options.Device != Reference {
+		return nil, fmt.Errorf("host: device %.16q, want %q or %q", options.Device, SIMD, Reference)
+	}
+	h := &Host{slots: make(chan struct{}, options.Instances), config: wazero.NewRuntimeConfig(), device: options.Device}
 	if options.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(options.CacheDir)
 		if err != nil {
 			return nil, fmt.Errorf("host: compilation cache in %s: %w", options.CacheDir, err)
 		}
 		h.cache = cache
-		config = config.WithCompilationCache(cache)
+		h.config = h.config.WithCompilationCache(cache)
 	}
-	h.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	h.runtime = wazero.NewRuntimeWithConfig(ctx, h.config.WithMemoryLimitPages(maxMemoryPages))
 	if err := h.compile(ctx, module); err != nil {
 		return nil, errors.Join(err, h.release(context.WithoutCancel(ctx)))
 	}
@@ -74,6 +90,9 @@ func (h *Host) compile(ctx context.Context, module []byte) error {
 	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
 	if _, err := wasi_snapshot_preview1.Instantiate(ctx, h.runtime); err != nil {
 		return fmt.Errorf("host: preparing WASI: %w", err)
+	}
+	if err := h.exportDevices(ctx); err != nil {
+		return err
 	}
 	stoppable, err := makeInterruptible(module)
 	if err != nil {
@@ -110,6 +129,9 @@ func (h *Host) Close(ctx context.Context) error {
 
 func (h *Host) release(ctx context.Context) error {
 	err := h.runtime.Close(ctx)
+	if h.kernels.runtime != nil {
+		err = errors.Join(err, h.kernels.runtime.Close(ctx))
+	}
 	if h.cache != nil {
 		err = errors.Join(err, h.cache.Close(ctx))
 	}

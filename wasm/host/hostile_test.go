@@ -140,6 +140,8 @@ func TestHostileModuleIsRefused(t *testing.T) {
 		{name: "segment before the shard", plan: func(p *plan) { p.Shards[0].Segments[0].Offset = -1 }, want: "which has"},
 		{name: "segment of negative length", plan: func(p *plan) { p.Shards[0].Segments[0].Length = math.MinInt64 }, want: "which has"},
 		{name: "segment whose end overflows", plan: func(p *plan) { p.Shards[0].Segments[0] = segment{8, math.MaxInt64, "memory", 0} }, want: "which has"},
+		{name: "segment for a device that is not there", plan: func(p *plan) { p.Shards[0].Segments[0].To = "device" }, want: `"device"`},
+		{name: "answer of finish that means nothing", bodies: map[string][]byte{"bedside_finish": answer(2)}, want: "bedside_finish answered 2"},
 		{name: "segment for an unknown device", plan: func(p *plan) { p.Shards[0].Segments[0].To = "gpu" }, want: `"gpu"`},
 		{name: "plan that is not JSON", bodies: map[string][]byte{"bedside_open": leave("xxxxxxxx", 0, 1)}, want: "no load plan"},
 		{name: "plan outside the memory", bodies: map[string][]byte{"bedside_open": append(output(pageSize-4, 8), answer(1)...)}, want: "outside its memory"},
@@ -197,12 +199,12 @@ func TestForeignModuleIsRefused(t *testing.T) {
 		}
 	}
 	files := tinyBundle(t, []uint64{1})
-	h, err := newFake(t, fake{bodies: map[string][]byte{"bedside_abi": answer(2)}}, 1)
+	h, err := newFake(t, fake{bodies: map[string][]byte{"bedside_abi": answer(3)}}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = h.Load(t.Context(), files); err == nil || !strings.Contains(err.Error(), "speaks ABI 2") {
-		t.Errorf("error %v, want one about ABI 2", err)
+	if _, err = h.Load(t.Context(), files); err == nil || !strings.Contains(err.Error(), "speaks ABI 3") {
+		t.Errorf("error %v, want one about ABI 3", err)
 	}
 }
 

@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"bedside/kernels/simd/headless"
 )
 
 // abiVersion is the only version of wasm/module/ABI.md this package speaks.
-const abiVersion = 1
+const abiVersion = 2
 
 // maxOutput bounds what one call may answer, in bytes.
 const maxOutput = 64 << 20
@@ -31,7 +34,7 @@ var exports = map[string]struct {
 	"bedside_abi":      {0, []api.ValueType{i32}},
 	"bedside_allocate": {1, []api.ValueType{i32}},
 	"bedside_release":  {1, nil},
-	"bedside_open":     {2, []api.ValueType{i32}},
+	"bedside_open":     {3, []api.ValueType{i32}},
 	"bedside_ready":    {1, []api.ValueType{i32}},
 	"bedside_close":    {1, []api.ValueType{i32}},
 	"bedside_begin":    {5, []api.ValueType{i32}},
@@ -66,15 +69,34 @@ func checkExports(compiled wazero.CompiledModule) error {
 type instance struct {
 	module  api.Module
 	stop    api.MutableGlobal
-	handles map[*Model]int32
+	handles map[*Model]handle
+	devices map[int32]*headless.Memory // by the numbers that the module knows them by
+	last    int32                      // number given to a device
 	// broken says that its state can no longer be trusted.
 	broken bool
 }
 
-// killedBy ends the instance's running call when ctx ends. The function it returns
-// undoes that; an instance whose ctx has ended is broken.
-func (in *instance) killedBy(ctx context.Context) func() bool {
-	return context.AfterFunc(ctx, func() { in.stop.Set(1) })
+// handle is a model that an instance has open.
+type handle struct {
+	model  int32
+	device int32 // 0 where it has none
+}
+
+// killedBy ends the instance's running call when ctx has been over for as long as
+// patience. The function it returns undoes that, and says whether it was in time; an
+// instance for which it was not is broken.
+func (in *instance) killedBy(ctx context.Context, patience time.Duration) (survived func() bool) {
+	kill := func() { in.stop.Set(1) }
+	if patience == 0 {
+		return context.AfterFunc(ctx, kill)
+	}
+	late, end := context.WithCancel(context.Background())
+	undo := context.AfterFunc(late, kill)
+	wait := context.AfterFunc(ctx, func() { time.AfterFunc(patience, end) })
+	return func() bool {
+		wait()
+		return undo()
+	}
 }
 
 // instantiate starts a module that sees a clock and random numbers, nothing else.
@@ -88,9 +110,9 @@ func (h *Host) instantiate(ctx context.Context) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host: starting the module: %w", err)
 	}
-	in := &instance{module: module, handles: map[*Model]int32{}}
+	in := &instance{module: module, handles: map[*Model]handle{}, devices: map[int32]*headless.Memory{}}
 	in.stop = module.ExportedGlobal(stopGlobal).(api.MutableGlobal)
-	defer in.killedBy(ctx)()
+	defer in.killedBy(ctx, 0)()
 	if _, err := in.call(ctx, "_initialize"); err != nil {
 		in.discard()
 		return nil, err
@@ -106,9 +128,21 @@ func (h *Host) instantiate(ctx context.Context) (*instance, error) {
 	return in, nil
 }
 
-// discard frees the instance. Nothing can be done about an error of a module that
-// holds no resources but memory.
-func (in *instance) discard() { _ = in.module.Close(context.Background()) }
+// discard frees the instance. Nothing can be done about an error of modules that hold
+// no resources but memory.
+func (in *instance) discard() {
+	_ = in.module.Close(context.Background())
+	for number := range in.devices {
+		in.freeDevice(number)
+	}
+}
+
+func (in *instance) freeDevice(number int32) {
+	if d := in.devices[number]; d != nil {
+		_ = d.Close(context.Background())
+		delete(in.devices, number)
+	}
+}
 
 // call runs an export that answers i32, or nothing. A trap breaks the instance.
 func (in *instance) call(ctx context.Context, name string, parameters ...uint64) (int32, error) {
@@ -213,10 +247,19 @@ func (in *instance) free(ctx context.Context, address uint64) error {
 
 // closeAbandoned closes the models that were closed while the instance was busy.
 func (in *instance) closeAbandoned(ctx context.Context) {
-	for m, handle := range in.handles {
+	for m := range in.handles {
 		if m.closed.Load() {
-			delete(in.handles, m)
-			_, _ = in.check(ctx, "bedside_close", uint64(uint32(handle)))
+			in.close(ctx, m)
 		}
 	}
+}
+
+// close frees a model and its device, as far as the instance can still be talked to.
+func (in *instance) close(ctx context.Context, m *Model) {
+	h := in.handles[m]
+	delete(in.handles, m)
+	if h.model != 0 && !in.broken {
+		_, _ = in.check(ctx, "bedside_close", api.EncodeI32(h.model))
+	}
+	in.freeDevice(h.device)
 }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/tetratelabs/wazero/api"
+
+	"bedside/kernels/simd/headless"
 	"bedside/weights"
 )
 
@@ -35,17 +38,47 @@ func (m *Model) open(ctx context.Context, in *instance) error {
 	if _, open := in.handles[m]; open {
 		return nil
 	}
+	device, err := m.device(ctx, in)
+	if err != nil {
+		return err
+	}
+	in.handles[m] = handle{device: device}
+	if err := m.load(ctx, in); err != nil {
+		in.close(ctx, m)
+		return err
+	}
+	return nil
+}
+
+// device gives the instance a device for the model: 0 where it needs none but the module's own.
+func (m *Model) device(ctx context.Context, in *instance) (number int32, err error) {
+	if m.Manifest().Encoder == nil || m.host.device == Reference {
+		return 0, nil
+	}
+	d, err := m.host.newDevice(ctx)
+	if err != nil {
+		return 0, err
+	}
+	in.last++
+	in.devices[in.last] = d
+	return in.last, nil
+}
+
+// load has the module open the model, which has its device, and fills it.
+func (m *Model) load(ctx context.Context, in *instance) error {
 	address, err := in.put(ctx, string(m.bundle.Raw), CodeBadManifest)
 	if err != nil {
 		return err
 	}
-	handle, err := in.check(ctx, "bedside_open", address, uint64(len(m.bundle.Raw)))
+	opened := in.handles[m]
+	opened.model, err = in.check(ctx, "bedside_open", address, uint64(len(m.bundle.Raw)), api.EncodeI32(opened.device))
 	if err != nil {
 		if !in.broken {
 			_ = in.free(ctx, address)
 		}
 		return err
 	}
+	in.handles[m] = opened
 	output, err := in.output(ctx)
 	if err != nil {
 		return err
@@ -53,20 +86,13 @@ func (m *Model) open(ctx context.Context, in *instance) error {
 	if err := in.free(ctx, address); err != nil {
 		return err
 	}
-	if err := m.fill(ctx, in, handle, output); err != nil {
-		if !in.broken {
-			_, _ = in.check(ctx, "bedside_close", uint64(uint32(handle)))
-		}
-		return err
-	}
-	in.handles[m] = handle
-	return nil
+	return m.fill(ctx, in, opened, output)
 }
 
 // fill carries out the load plan.
-func (m *Model) fill(ctx context.Context, in *instance, handle int32, written []byte) error {
+func (m *Model) fill(ctx context.Context, in *instance, opened handle, written []byte) error {
 	var todo plan
-	if err := json.Unmarshal(written, &todo); err != nil || todo.Model != handle {
+	if err := json.Unmarshal(written, &todo); err != nil || todo.Model != opened.model {
 		return in.defect("bedside_open left no load plan")
 	}
 	if len(todo.Shards) != len(m.Manifest().Shards) {
@@ -85,26 +111,34 @@ func (m *Model) fill(ctx context.Context, in *instance, handle int32, written []
 		if buffer, err = m.bundle.ReadShard(i, buffer); err != nil {
 			return &Error{Code: CodeBadShard, Message: err.Error(), cause: err}
 		}
-		if err := in.write(shard, buffer); err != nil {
+		if err := in.write(shard, buffer, in.devices[opened.device]); err != nil {
 			return err
 		}
 	}
-	_, err := in.check(ctx, "bedside_ready", uint64(uint32(handle)))
+	_, err := in.check(ctx, "bedside_ready", api.EncodeI32(opened.model))
 	return err
 }
 
 // write copies a shard's segments to where the plan wants them.
-func (in *instance) write(shard planShard, data []byte) error {
+func (in *instance) write(shard planShard, data []byte, device *headless.Memory) error {
 	for _, s := range shard.Segments {
-		if s.To != "memory" {
-			return in.defect("the load plan wants %s written to %q", shard.File, s.To)
-		}
 		if s.Offset < 0 || s.Length < 0 || s.Offset > int64(len(data)) || s.Length > int64(len(data))-s.Offset {
 			return in.defect("the load plan wants bytes %d+%d of %s, which has %d", s.Offset, s.Length, shard.File, len(data))
 		}
-		if !in.module.Memory().Write(s.Address, data[s.Offset:s.Offset+s.Length]) {
+		var to []byte
+		var ok bool
+		switch {
+		case s.To == "memory":
+			to, ok = in.module.Memory().Read(s.Address, uint32(s.Length))
+		case s.To == "device" && device != nil:
+			to, ok = device.Bytes(s.Address, uint32(s.Length))
+		default:
+			return in.defect("the load plan wants %s written to %q", shard.File, s.To)
+		}
+		if !ok {
 			return in.defect("the load plan wants %s written at %#x, outside its memory", shard.File, s.Address)
 		}
+		copy(to, data[s.Offset:])
 	}
 	return nil
 }

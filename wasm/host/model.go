@@ -3,10 +3,13 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"sync/atomic"
+
+	"github.com/tetratelabs/wazero/api"
 
 	"bedside/wasm/classify"
 	"bedside/weights"
@@ -27,8 +30,8 @@ func (h *Host) LoadDir(ctx context.Context, dir string) (*Model, error) {
 
 // Load reads the bundle at the root of fsys into one instance, so that a damaged
 // bundle is found now. Further instances read it again when they are first needed:
-// fsys must stay readable until the model is closed. Peak memory is the model plus
-// one shard. Errors of the bundle are of type *Error.
+// fsys must stay readable until the model is closed. Peak memory is the model, in every
+// instance that opens it, plus one shard. Errors of the bundle are of type *Error.
 func (h *Host) Load(ctx context.Context, fsys fs.FS) (*Model, error) {
 	opened, err := bundle.Open(regularFiles{fsys})
 	if err != nil {
@@ -82,6 +85,9 @@ func (m *Model) ClassifyJSON(ctx context.Context, text string, options classify.
 		}
 		var err error
 		output, err = in.classify(ctx, in.handles[m], text, written)
+		if refused := (*Error)(nil); errors.As(err, &refused) && refused.Code == CodeDeviceLost {
+			in.close(ctx, m)
+		}
 		return err
 	})
 	if err != nil {
@@ -97,31 +103,85 @@ func (m *Model) Close() {
 	}
 }
 
+// WithProgress has calls made with the context tell report how far they are, where a
+// note takes more than one part: done of total windows. It is called between parts, on
+// the caller's goroutine.
+func WithProgress(ctx context.Context, report func(done, total int)) context.Context {
+	return context.WithValue(ctx, progressKey{}, report)
+}
+
+type progressKey struct{}
+
 // classify runs one job.
-func (in *instance) classify(ctx context.Context, model int32, text, options string) ([]byte, error) {
-	textAt, err := in.put(ctx, text, CodeNoteTooLarge)
+func (in *instance) classify(ctx context.Context, opened handle, text, options string) ([]byte, error) {
+	job, err := in.begin(ctx, opened.model, text, options)
 	if err != nil {
 		return nil, err
+	}
+	for {
+		if ctx.Err() != nil {
+			_, err := in.check(ctx, "bedside_cancel", api.EncodeI32(job))
+			return nil, errors.Join(ctx.Err(), err)
+		}
+		more, err := in.check(ctx, "bedside_finish", api.EncodeI32(job))
+		if err != nil {
+			return nil, in.explained(err, opened.device)
+		}
+		if more > 1 {
+			return nil, in.defect("bedside_finish answered %d", more)
+		}
+		output, err := in.output(ctx)
+		if err != nil || more == 0 {
+			return output, err
+		}
+		if err := in.report(ctx, output); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// begin starts a job.
+func (in *instance) begin(ctx context.Context, model int32, text, options string) (job int32, err error) {
+	textAt, err := in.put(ctx, text, CodeNoteTooLarge)
+	if err != nil {
+		return 0, err
 	}
 	optionsAt, err := in.put(ctx, options, CodeBadOptions)
 	if err != nil {
 		_ = in.free(ctx, textAt)
-		return nil, err
+		return 0, err
 	}
-	job, failed := in.check(ctx, "bedside_begin", uint64(uint32(model)),
+	job, failed := in.check(ctx, "bedside_begin", api.EncodeI32(model),
 		textAt, uint64(len(text)), optionsAt, uint64(len(options)))
 	if !in.broken {
 		for _, address := range []uint64{textAt, optionsAt} {
 			if err := in.free(ctx, address); err != nil {
-				return nil, err
+				return 0, err
 			}
 		}
 	}
-	if failed != nil {
-		return nil, failed
+	return job, failed
+}
+
+// report passes a job's progress on.
+func (in *instance) report(ctx context.Context, output []byte) error {
+	report, _ := ctx.Value(progressKey{}).(func(done, total int))
+	if report == nil {
+		return nil
 	}
-	if _, err := in.check(ctx, "bedside_finish", uint64(uint32(job))); err != nil {
-		return nil, err
+	var progress struct{ Done, Of int }
+	if err := json.Unmarshal(output, &progress); err != nil {
+		return in.defect("bedside_finish left no progress")
 	}
-	return in.output(ctx)
+	report(progress.Done, progress.Of)
+	return nil
+}
+
+// explained adds to the error of a lost device what became of it.
+func (in *instance) explained(err error, device int32) error {
+	refused, d := (*Error)(nil), in.devices[device]
+	if errors.As(err, &refused) && refused.Code == CodeDeviceLost && d != nil {
+		refused.cause = d.Err()
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // with runs use on an instance that no other call has meanwhile. The context given
@@ -25,13 +26,24 @@ func (h *Host) with(ctx context.Context, m *Model, use func(context.Context, *in
 			return h.explain(ctx, err)
 		}
 	}
-	survived := in.killedBy(ctx)
-	err := use(ctx, in)
+	survived := in.killedBy(ctx, h.patience(m))
+	err := use(context.WithValue(ctx, instanceKey{}, in), in)
 	if !survived() {
 		in.broken = true
 	}
 	h.giveBack(in)
 	return h.explain(ctx, err)
+}
+
+// stepPatience is how long a part of an encoder's work may go on after its context has
+// ended. Killing costs an instance, and with it hundreds of megabytes to read again.
+const stepPatience = 5 * time.Second
+
+func (h *Host) patience(m *Model) time.Duration {
+	if m.Manifest().Encoder != nil && h.device == SIMD {
+		return stepPatience
+	}
+	return 0
 }
 
 // wait takes a slot.
@@ -99,8 +111,8 @@ func (h *Host) takeIdle(m *Model) *instance {
 // giveBack puts a sound instance among the idle ones and closes a broken one.
 func (h *Host) giveBack(in *instance) {
 	if !in.broken {
-		survived := in.killedBy(h.stopped)
-		in.closeAbandoned(h.stopped)
+		survived := in.killedBy(h.stopped, 0)
+		in.closeAbandoned(context.WithValue(h.stopped, instanceKey{}, in))
 		in.broken = in.broken || !survived()
 	}
 	if in.broken || h.stopped.Err() != nil {

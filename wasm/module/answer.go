@@ -5,7 +5,10 @@ package main
 import (
 	"errors"
 
+	"bedside/kernels"
+	"bedside/kernels/reference"
 	"bedside/wasm/classify"
+	"bedside/wasm/encoder"
 	"bedside/weights"
 	"bedside/weights/jsontext"
 )
@@ -26,6 +29,12 @@ func coded(err error) error {
 		return &failure{"note-too-large", err}
 	case errors.Is(err, classify.ErrOptions):
 		return &failure{"bad-options", err}
+	case errors.Is(err, encoder.ErrNotFinite):
+		return &failure{"bad-tensors", err}
+	case errors.Is(err, kernels.ErrMemory):
+		return &failure{"out-of-memory", err}
+	case errors.Is(err, kernels.ErrLost):
+		return &failure{"device-lost", err}
 	}
 	return err
 }
@@ -65,12 +74,12 @@ func fail(err error) int32 {
 }
 
 // appendPlan appends the load plan.
-func appendPlan(dst []byte, handle int32, m *weights.Manifest, tensors weights.Tensors) []byte {
+func appendPlan(dst []byte, handle int32, manifest *weights.Manifest, m *model) []byte {
 	dst = jsontext.AppendInt(append(dst, `{"model":`...), handle)
-	dst = jsontext.AppendInt(append(dst, `,"bytes":`...), m.StreamBytes())
+	dst = jsontext.AppendInt(append(dst, `,"bytes":`...), manifest.StreamBytes())
 	dst = append(dst, `,"shards":[`...)
-	plan := m.Plan()
-	for i, s := range m.Shards {
+	plan := manifest.Plan()
+	for i, s := range manifest.Shards {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -84,11 +93,34 @@ func appendPlan(dst []byte, handle int32, m *weights.Manifest, tensors weights.T
 		dst = jsontext.AppendList(append(dst, `,"segments":`...), plan[:segments], func(dst []byte, s weights.Segment) []byte {
 			dst = jsontext.AppendInt(append(dst, `{"offset":`...), s.ShardOffset)
 			dst = jsontext.AppendInt(append(dst, `,"length":`...), s.Length)
-			dst = jsontext.AppendInt(append(dst, `,"to":"memory","address":`...), uint32(address(tensors.At(s))))
+			to, at := m.destination(s)
+			dst = jsontext.AppendString(append(dst, `,"to":`...), to)
+			dst = jsontext.AppendInt(append(dst, `,"address":`...), at)
 			return append(dst, '}')
 		})
 		dst = append(dst, '}')
 		plan = plan[segments:]
 	}
 	return append(dst, "]}"...)
+}
+
+// destination is where a segment's bytes go: which memory, and where in it. It holds until
+// the device allocates again, which is not before bedside_ready.
+func (m *model) destination(s weights.Segment) (to string, at uint32) {
+	if memory := m.loading.Memory(s); memory != nil {
+		return "memory", uint32(address(memory))
+	}
+	buffer := m.loading.Buffer(s)
+	if own, ok := m.device.(*reference.Device); ok {
+		return "memory", uint32(address(own.View(buffer)))
+	}
+	return "device", buffer.Address
+}
+
+// appendProgress appends how far a job is.
+func appendProgress(dst []byte, j *classify.Job) []byte {
+	done, total := j.Progress()
+	dst = jsontext.AppendInt(append(dst, `{"done":`...), done)
+	dst = jsontext.AppendInt(append(dst, `,"of":`...), total)
+	return append(dst, '}')
 }

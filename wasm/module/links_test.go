@@ -31,11 +31,15 @@ func linked(t *testing.T, standard bool) []string {
 // audits the module has to read these.
 func TestLinkedPackages(t *testing.T) {
 	want := []string{
+		"bedside/kernels",
 		"bedside/kernels/reference",
+		"bedside/kernels/simd",
 		"bedside/wasm/classify",
+		"bedside/wasm/encoder",
 		"bedside/wasm/module",
 		"bedside/wasm/text",
 		"bedside/wasm/tfidf",
+		"bedside/wasm/tokenizer",
 		"bedside/weights",
 		"bedside/weights/jsontext",
 		"golang.org/x/text/transform",

@@ -6,40 +6,55 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"unsafe"
 
+	"bedside/kernels"
+	"bedside/kernels/reference"
+	"bedside/kernels/simd"
 	"bedside/wasm/classify"
 	"bedside/weights"
 )
 
-const abi = 1
+const abi = 2
 
 // maxInput bounds one allocation by the host.
 const maxInput = max(classify.MaxNoteBytes+1, weights.MaxManifestBytes)
 
-// maxModel bounds the tensors of one model, which all lie in the module's 4 GiB of
-// memory; a manifest could ask for more than any machine has.
-const maxModel = 512 << 20
+// maxModel bounds the tensors of one model in the module's 4 GiB of memory, maxReference
+// what the reference device makes of them there, and maxDevice the tensors on a host's
+// device; a manifest could ask for more than any machine has.
+const (
+	maxModel     = 512 << 20
+	maxReference = 768 << 20
+	maxDevice    = 3 << 30
+)
 
 // instance is everything an instance remembers between calls; wasip1 gives exported
 // functions no receiver.
 var instance = struct {
 	inputs map[int32][]byte
 	models map[int32]*model
-	jobs   map[int32]*classify.Result
+	jobs   map[int32]job
 	next   int32
 	output []byte
 }{
 	inputs: map[int32][]byte{},
 	models: map[int32]*model{},
-	jobs:   map[int32]*classify.Result{},
+	jobs:   map[int32]job{},
 }
 
 type model struct {
-	manifest *weights.Manifest
-	tensors  weights.Tensors
-	ready    *classify.Model // nil until bedside_ready
+	device  kernels.Device // nil for a linear model
+	held    int64          // bytes that it takes of the module's memory, about
+	loading *classify.Loading
+	ready   *classify.Model // nil until bedside_ready
+}
+
+type job struct {
+	model int32
+	*classify.Job
 }
 
 func main() {}
@@ -52,7 +67,7 @@ func pace() {
 	const base, room = 4 << 20, 32 << 20
 	held := int64(base)
 	for _, m := range instance.models {
-		held += m.manifest.StreamBytes()
+		held += m.held
 	}
 	debug.SetGCPercent(int(max(50, room*100/held)))
 }
@@ -83,26 +98,61 @@ func output() int64 {
 }
 
 //go:wasmexport bedside_open
-func open(at, length int32) int32 {
+func open(at, length, device int32) int32 {
 	return answer(func() (int32, error) {
 		data, err := input(at, length)
 		if err != nil {
 			return 0, err
 		}
-		m, err := weights.ParseManifest(data)
+		manifest, err := weights.ParseManifest(data)
 		if err != nil {
 			return 0, &failure{"bad-manifest", err}
 		}
-		if n := m.StreamBytes(); n > maxModel {
-			return 0, &failure{"bad-manifest", fmt.Errorf("manifest: %d bytes of tensors, at most %d fit the module", n, maxModel)}
+		m, err := newModel(manifest, device)
+		if err != nil {
+			return 0, err
 		}
-		tensors := m.Allocate()
 		handle := newHandle()
-		instance.models[handle] = &model{manifest: m, tensors: tensors}
+		instance.models[handle] = m
 		pace()
-		instance.output = appendPlan(instance.output, handle, m, tensors)
+		instance.output = appendPlan(instance.output, handle, manifest, m)
 		return handle, nil
 	})
+}
+
+// newModel makes room for a model: a linear one in the module's memory, an encoder on the
+// device.
+func newModel(manifest *weights.Manifest, device int32) (*model, error) {
+	m, size, limit := &model{}, manifest.StreamBytes(), int64(maxModel)
+	m.held = size
+	switch {
+	case device < 0:
+		return nil, &failure{"bad-handle", fmt.Errorf("no device %d", device)}
+	case manifest.Encoder == nil:
+	case device == 0:
+		m.device = &reference.Device{Limit: maxReference}
+	default:
+		m.device, m.held, limit = simd.New(hostDevice(device)), indexed(manifest), maxDevice
+	}
+	if size > limit {
+		return nil, &failure{"bad-manifest", fmt.Errorf("manifest: %d bytes of tensors, at most %d fit", size, limit)}
+	}
+	var err error
+	if m.loading, err = classify.Open(manifest, m.device); err != nil {
+		return nil, coded(err)
+	}
+	return m, nil
+}
+
+// indexed is what an encoder's vocabulary takes once it can be searched.
+func indexed(manifest *weights.Manifest) int64 {
+	const growth = 20
+	for _, t := range manifest.Tensors {
+		if t.Name == weights.EncoderVocabulary {
+			return growth * t.Size
+		}
+	}
+	return 0
 }
 
 //go:wasmexport bedside_ready
@@ -112,8 +162,14 @@ func ready(handle int32) int32 {
 		if err != nil {
 			return 0, err
 		}
-		if m.ready, err = classify.New(m.manifest, m.tensors); err != nil {
-			return 0, &failure{"bad-tensors", err}
+		if m.ready != nil {
+			return 0, nil
+		}
+		if m.ready, err = m.loading.Ready(); err != nil {
+			if err = coded(err); !errors.As(err, new(*failure)) {
+				err = &failure{"bad-tensors", err}
+			}
+			return 0, err
 		}
 		return 0, nil
 	})
@@ -122,10 +178,17 @@ func ready(handle int32) int32 {
 //go:wasmexport bedside_close
 func closeModel(handle int32) int32 {
 	return answer(func() (int32, error) {
-		_, err := find(handle)
+		m, err := find(handle)
+		if err != nil {
+			return 0, err
+		}
+		maps.DeleteFunc(instance.jobs, func(_ int32, j job) bool { return j.model == handle })
 		delete(instance.models, handle)
 		pace()
-		return 0, err
+		if m.device != nil {
+			return 0, m.device.Close()
+		}
+		return 0, nil
 	})
 }
 
@@ -147,36 +210,51 @@ func begin(handle, at, length, optionsAt, optionsLength int32) int32 {
 		if err != nil {
 			return 0, err
 		}
-		result, err := m.ready.Classify(unsafe.String(unsafe.SliceData(note), len(note)), options)
+		begun, err := m.ready.Begin(unsafe.String(unsafe.SliceData(note), len(note)), options)
 		if err != nil {
 			return 0, coded(err)
 		}
-		job := newHandle()
-		instance.jobs[job] = result
-		return job, nil
+		number := newHandle()
+		instance.jobs[number] = job{handle, begun}
+		return number, nil
 	})
 }
 
+// Answers of bedside_finish.
+const (
+	finished = 0
+	goesOn   = 1
+)
+
 //go:wasmexport bedside_finish
-func finish(job int32) int32 {
+func finish(number int32) int32 {
 	return answer(func() (int32, error) {
-		result, ok := instance.jobs[job]
+		j, ok := instance.jobs[number]
 		if !ok {
-			return 0, &failure{"bad-handle", fmt.Errorf("no job %d", job)}
+			return 0, &failure{"bad-handle", fmt.Errorf("no job %d", number)}
 		}
-		delete(instance.jobs, job)
-		instance.output = classify.AppendJSON(instance.output, result)
-		return 0, nil
+		done, err := j.Step()
+		if err != nil {
+			delete(instance.jobs, number)
+			return 0, coded(err)
+		}
+		if !done {
+			instance.output = appendProgress(instance.output, j.Job)
+			return goesOn, nil
+		}
+		delete(instance.jobs, number)
+		instance.output = classify.AppendJSON(instance.output, j.Result())
+		return finished, nil
 	})
 }
 
 //go:wasmexport bedside_cancel
-func cancel(job int32) int32 {
+func cancel(number int32) int32 {
 	return answer(func() (int32, error) {
-		if _, ok := instance.jobs[job]; !ok {
-			return 0, &failure{"bad-handle", fmt.Errorf("no job %d", job)}
+		if _, ok := instance.jobs[number]; !ok {
+			return 0, &failure{"bad-handle", fmt.Errorf("no job %d", number)}
 		}
-		delete(instance.jobs, job)
+		delete(instance.jobs, number)
 		return 0, nil
 	})
 }
@@ -215,7 +293,8 @@ func input(at, length int32) ([]byte, error) {
 func newHandle() int32 {
 	for {
 		instance.next = max(instance.next+1, 1)
-		if instance.models[instance.next] == nil && instance.jobs[instance.next] == nil {
+		_, taken := instance.jobs[instance.next]
+		if instance.models[instance.next] == nil && !taken {
 			return instance.next
 		}
 	}

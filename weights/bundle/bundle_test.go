@@ -61,6 +61,11 @@ func write(t testing.TB, terms, labels int) fstest.MapFS {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "b")
 	m, tensors := model(terms, labels)
+	return written(t, dir, m, tensors)
+}
+
+func written(t testing.TB, dir string, m weights.Manifest, tensors []weights.Values) fstest.MapFS {
+	t.Helper()
 	if err := bundle.Write(dir, m, tensors); err != nil {
 		t.Fatal(err)
 	}

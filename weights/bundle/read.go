@@ -61,29 +61,45 @@ func (b *Bundle) ReadShard(i int, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// Load reads every tensor. Peak memory is the tensors and one shard; a manifest that
+// Load reads every tensor that stays in memory; what belongs on a device is read and
+// checked, and dropped. Peak memory is those tensors and one shard; a manifest that
 // promises more than is there is refused before any is taken.
 func (b *Bundle) Load(ctx context.Context) (weights.Tensors, error) {
 	if err := b.checkSizes(); err != nil {
 		return weights.Tensors{}, err
 	}
 	tensors := b.Manifest.Allocate()
+	err := b.Each(ctx, func(s weights.Segment, data []byte) error {
+		copy(tensors.At(s), data)
+		return nil
+	})
+	if err != nil {
+		return weights.Tensors{}, err
+	}
+	return tensors, tensors.Check()
+}
+
+// Each reads the shards in order, checked, and gives each segment with its bytes to
+// take, which must not keep them. Peak memory is one shard.
+func (b *Bundle) Each(ctx context.Context, take func(s weights.Segment, data []byte) error) error {
 	plan := b.Manifest.Plan()
 	var buf []byte
 	for i := range b.Manifest.Shards {
 		if err := ctx.Err(); err != nil {
-			return weights.Tensors{}, err
+			return err
 		}
 		var err error
 		if buf, err = b.ReadShard(i, buf); err != nil {
-			return weights.Tensors{}, err
+			return err
 		}
 		for ; len(plan) > 0 && plan[0].Shard == i; plan = plan[1:] {
-			seg := plan[0]
-			copy(tensors.At(seg), buf[seg.ShardOffset:seg.ShardOffset+seg.Length])
+			s := plan[0]
+			if err := take(s, buf[s.ShardOffset:s.ShardOffset+s.Length]); err != nil {
+				return err
+			}
 		}
 	}
-	return tensors, tensors.Check()
+	return nil
 }
 
 // checkSizes holds the sizes of the shard files against the manifest.

@@ -33,7 +33,7 @@ func CanWrite(dir string) error {
 func Write(dir string, m weights.Manifest, tensors []weights.Values) error {
 	dir = filepath.Clean(dir) // without a final separator, which would make dir its own parent
 	m.Format, m.Version = weights.Format, weights.Version
-	stream, err := m.Layout(tensors)
+	header, tensors, err := m.Arrange(tensors)
 	if err != nil {
 		return fmt.Errorf("bundle %s: %w", dir, err)
 	}
@@ -48,18 +48,8 @@ func Write(dir string, m weights.Manifest, tensors []weights.Values) error {
 	if err := os.Chmod(temp, 0o755); err != nil {
 		return fmt.Errorf("bundle: %w", err)
 	}
-	m.Shards = nil
-	for i := 0; len(stream) > 0; i++ {
-		part := stream[:min(len(stream), weights.MaxShardBytes)]
-		stream = stream[len(part):]
-		sum := sha256.Sum256(part)
-		shard := weights.Shard{
-			File: fmt.Sprintf("%05d.shard", i), Size: int64(len(part)), SHA256: hex.EncodeToString(sum[:]),
-		}
-		m.Shards = append(m.Shards, shard)
-		if err := os.WriteFile(filepath.Join(temp, shard.File), part, 0o644); err != nil {
-			return fmt.Errorf("bundle: %w", err)
-		}
+	if m.Shards, err = writeShards(temp, header, tensors); err != nil {
+		return fmt.Errorf("bundle: %w", err)
 	}
 	text, err := json.MarshalIndent(m, "", " ")
 	if err != nil {
@@ -72,6 +62,42 @@ func Write(dir string, m weights.Manifest, tensors []weights.Values) error {
 		return fmt.Errorf("bundle %s would not be readable: %w", dir, err)
 	}
 	return replace(temp, dir)
+}
+
+// writeShards cuts the stream into files.
+func writeShards(dir string, header []byte, tensors []weights.Values) ([]weights.Shard, error) {
+	var shards []weights.Shard
+	part := make([]byte, 0, weights.MaxShardBytes)
+	flush := func() error {
+		sum := sha256.Sum256(part)
+		s := weights.Shard{
+			File: fmt.Sprintf("%05d.shard", len(shards)), Size: int64(len(part)), SHA256: hex.EncodeToString(sum[:]),
+		}
+		shards = append(shards, s)
+		err := os.WriteFile(filepath.Join(dir, s.File), part, 0o644)
+		part = part[:0]
+		return err
+	}
+	for i := range len(tensors) + 1 {
+		data := header
+		if i > 0 {
+			data = tensors[i-1].Data
+		}
+		for len(data) > 0 {
+			n := min(len(data), cap(part)-len(part))
+			part, data = append(part, data[:n]...), data[n:]
+			if len(part) == cap(part) {
+				if err := flush(); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	if len(part) == 0 {
+		return shards, nil
+	}
+	err := flush()
+	return shards, err
 }
 
 func readBack(dir string) error {

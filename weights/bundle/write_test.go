@@ -123,7 +123,7 @@ func TestFailedWriteLeavesTheOldBundle(t *testing.T) {
 		{"tensor twice", func(_ *weights.Manifest, v []weights.Values) { v[2] = v[1] }, "stands twice"},
 		{"bias of NaN", func(_ *weights.Manifest, v []weights.Values) {
 			v[2] = weights.Float32s(weights.LinearBias, []float32{0, float32(math.NaN()), 0}, 3)
-		}, "element 1 is NaN"},
+		}, "element 1 is infinite or NaN"},
 	} {
 		dir := filepath.Join(t.TempDir(), "b")
 		m, tensors := model(4, 3)

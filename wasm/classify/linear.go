@@ -1,0 +1,57 @@
+package classify
+
+import (
+	"bedside/kernels/reference"
+	"bedside/wasm/tfidf"
+	"bedside/weights"
+)
+
+// linear is a linear model on TF-IDF features.
+type linear struct {
+	vectorizer *tfidf.Vectorizer
+	labels     int
+	weight8    []int8    // exactly one of weight8 and weight32 is set
+	weight32   []float32 // [columns, labels]
+	scale      []float32
+	bias       []float32
+
+	vector tfidf.Vector
+	listed []int32 // per column: 1 + position among the features being located, else 0
+}
+
+func newLinear(m *weights.Manifest, tensors weights.Tensors) (*linear, error) {
+	if err := tensors.Check(); err != nil {
+		return nil, err
+	}
+	v, err := tfidf.New(m, tensors)
+	if err != nil {
+		return nil, err
+	}
+	return &linear{
+		vectorizer: v,
+		labels:     len(m.Task.Labels),
+		weight8:    tensors.Int8(weights.LinearWeight),
+		weight32:   tensors.Float32(weights.LinearWeight),
+		scale:      tensors.Float32(weights.LinearScale),
+		bias:       tensors.Float32(weights.LinearBias),
+		listed:     make([]int32, v.Columns()),
+	}, nil
+}
+
+func (m *linear) score(logits []float64, note string) {
+	m.vectorizer.Transform(&m.vector, note)
+	if m.weight8 != nil {
+		reference.SparseLinear(logits, m.vector.Columns, m.vector.Values, m.weight8, m.scale, m.bias)
+	} else {
+		reference.SparseLinear(logits, m.vector.Columns, m.vector.Values, m.weight32, m.scale, m.bias)
+	}
+}
+
+// contribution is what the vector's k-th column adds to label l's logit.
+func (m *linear) contribution(k, l int) float64 {
+	at := int(m.vector.Columns[k])*m.labels + l
+	if m.weight8 != nil {
+		return m.vector.Values[k] * float64(m.weight8[at]) * float64(m.scale[l])
+	}
+	return m.vector.Values[k] * float64(m.weight32[at]) * float64(m.scale[l])
+}
