@@ -78,23 +78,36 @@ func each(f *Func, program I32, body func(record Var[I32])) {
 	f.For(record, end.Get(), 4*simd.RecordWords, func() { body(record) })
 }
 
-// alone exports run for one thread.
+// alone exports run and step for one thread.
 func (e *emitter) alone(perform, count *Func) {
-	f := e.Func()
-	program := Parameter[I32](f)
-	Result[I32](f)
-	scratch := Let(f, LoadI32(program.Get(), 4))
-	pieces, piece := Local[I32](f), Local[I32](f)
-	each(f, program.Get(), func(record Var[I32]) {
-		pieces.Set(f.CallI32(count, record.Get()))
-		f.If(pieces.Get().Eqz(), func() { f.Return(Const(2)) })
-		piece.Set(Const(0))
-		f.For(piece, pieces.Get(), 1, func() {
-			f.Call(perform, record.Get(), piece.Get(), scratch.Get())
-		})
+	whole := e.Func() // one record
+	record, scratch := Parameter[I32](whole), Parameter[I32](whole)
+	Result[I32](whole)
+	pieces := Let(whole, whole.CallI32(count, record.Get()))
+	whole.If(pieces.Get().Eqz(), func() { whole.Return(Const(2)) })
+	piece := Local[I32](whole)
+	whole.For(piece, pieces.Get(), 1, func() {
+		whole.Call(perform, record.Get(), piece.Get(), scratch.Get())
 	})
-	f.Return(Const(0))
-	e.Export("run", f)
+	whole.Return(Const(0))
+
+	run := e.Func()
+	program := Parameter[I32](run)
+	Result[I32](run)
+	answer := Local[I32](run)
+	each(run, program.Get(), func(record Var[I32]) {
+		answer.Set(run.CallI32(whole, record.Get(), LoadI32(program.Get(), 4)))
+		run.If(answer.Get(), func() { run.Return(answer.Get()) })
+	})
+	run.Return(Const(0))
+	e.Export("run", run)
+
+	step := e.Func()
+	program, n := Parameter[I32](step), Parameter[I32](step)
+	Result[I32](step)
+	at := program.Get().Add(Const(4 * simd.HeaderWords)).Add(n.Get().Mul(Const(4 * simd.RecordWords)))
+	step.Return(step.CallI32(whole, at, LoadI32(program.Get(), 4)))
+	e.Export("step", step)
 }
 
 // lead exports run for the thread that others help.

@@ -112,17 +112,28 @@ func (m *Memory) Bytes(at, length uint32) ([]byte, bool) { return m.bytes().Read
 
 func (m *Memory) bytes() api.Memory { return m.memory.Memory() }
 
-// Run answers as the kernels' run does; 1, lost, where they trapped, and Err says how.
+// Run answers as the kernels' run does; 1, lost, where they trapped, and Err says how. It
+// runs one operation at a time: Go's garbage collector waits for compiled code.
 func (m *Memory) Run(program uint32) int32 {
-	if m.failed != nil {
-		return 1
+	records, ok := m.bytes().ReadUint32Le(program)
+	if !ok {
+		return 2
 	}
-	results, err := m.kernels.ExportedFunction("run").Call(m.ctx, uint64(program))
-	if err != nil {
-		m.failed = fmt.Errorf("headless: the kernels ended early: %w", err)
-		return 1
+	step := m.kernels.ExportedFunction("step")
+	for n := range records {
+		if m.failed != nil {
+			return 1
+		}
+		results, err := step.Call(m.ctx, uint64(program), uint64(n))
+		if err != nil {
+			m.failed = fmt.Errorf("headless: the kernels ended early: %w", err)
+			return 1
+		}
+		if answer := api.DecodeI32(results[0]); answer != 0 {
+			return answer
+		}
 	}
-	return api.DecodeI32(results[0])
+	return 0
 }
 
 func (m *Memory) Threads() int { return 1 }
