@@ -35,6 +35,19 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// startBrowser answers with the browser of all tests; without one, a test is skipped, but not in CI.
+func startBrowser(t *testing.T) *chromium.Browser {
+	t.Helper()
+	shared.once.Do(func() { shared.browser, shared.err = chromium.Start(context.Background(), nil) })
+	if errors.Is(shared.err, chromium.ErrNoBrowser) && os.Getenv("CI") == "" {
+		t.Skip(shared.err)
+	}
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.browser
+}
+
 // each runs a test on every variant that runs here: under wazero, and in Chromium.
 func each(t *testing.T, test func(t *testing.T, d kernels.Device)) {
 	t.Run("wazero", func(t *testing.T) {
@@ -45,21 +58,14 @@ func each(t *testing.T, test func(t *testing.T, d kernels.Device)) {
 		defer d.Close()
 		test(t, d)
 	})
-	shared.once.Do(func() { shared.browser, shared.err = chromium.Start(context.Background(), nil) })
-	if errors.Is(shared.err, chromium.ErrNoBrowser) && os.Getenv("CI") == "" {
-		t.Log(shared.err)
-		return
-	}
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
+	browser := startBrowser(t)
 	for _, variant := range []string{"plain", "relaxed", "dot"} {
 		for _, threads := range []int{0, 2, 3} {
 			if threads == 3 && variant != "dot" {
 				continue
 			}
 			t.Run(fmt.Sprintf("chromium/%s/%d", variant, threads), func(t *testing.T) {
-				tab, err := shared.browser.Open(variant, threads)
+				tab, err := browser.Open(variant, threads)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -112,7 +112,7 @@ func TestMeasure(t *testing.T) {
 		fmt.Printf("| %s | measured | of the register peak |\n|---|---|---|\n", v.Name)
 		fmt.Printf("| registers alone, int8 / float32 | %.0f / %.0f GMAC/s | |\n", integers, floats)
 		for _, w := range works() {
-			ms := time(t, b, v, w)
+			ms := median(t, b, v, w)
 			switch {
 			case w.unit == "ns":
 				fmt.Printf("| %s | %.2f ns an element | |\n", w.name, ms*1e6/w.work)
@@ -145,8 +145,8 @@ func peak(t *testing.T, b *chromium.Browser, v emit.Variant, floats bool) float6
 	return best
 }
 
-// time is the median milliseconds of one operation, repeated in programs of several.
-func time(t *testing.T, b *chromium.Browser, v emit.Variant, w measured) float64 {
+// median is the milliseconds of one operation, repeated in programs of several.
+func median(t *testing.T, b *chromium.Browser, v emit.Variant, w measured) float64 {
 	const repeats, rounds = 8, 25
 	tab, err := b.Open(v.Name, 0)
 	if err != nil {

@@ -196,6 +196,15 @@ func (t *Tab) Run(program uint32) int32 {
 	return answer
 }
 
+// Betrayed is a host whose runs lose a helper that has begun a piece.
+type Betrayed struct{ *Tab }
+
+func (b Betrayed) Run(program uint32) int32 {
+	var answer int32
+	b.must(map[string]any{"kind": "betray", "program": program}, &answer)
+	return answer
+}
+
 func (t *Tab) Threads() int { return t.threads }
 
 // Time runs a program that has been written, and answers the milliseconds of each round.

@@ -31,6 +31,10 @@ const handlers = {
     return btoa(text)
   },
   run: ({ program }) => run(program),
+  betray: ({ program }) => {
+    helpers[0].postMessage({ betray: true })
+    return kernels.run(program)
+  },
   probe: ({ rounds }) => {
     const started = performance.now()
     const sum = kernels.probe(rounds)
