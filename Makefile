@@ -6,8 +6,9 @@ BUNDLES := weights/specialty
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 KERNELS := kernels/simd/built/wasm
+PEER    := tools/benchencoder/node_modules/.package-lock.json
 
-.PHONY: run build kernels module page test unit e2e lint types bench model clean system
+.PHONY: run build kernels module page test unit e2e lint types bench bench-encoder model clean system
 .DELETE_ON_ERROR:
 
 ## run: build everything and serve the page on this machine
@@ -50,8 +51,10 @@ lint: types
 	GOOS=wasip1 GOARCH=wasm $(GO) vet ./wasm/module
 	$(GO) run $(STATICCHECK) ./...
 
-types: site/node_modules/.package-lock.json
+types: site/node_modules/.package-lock.json $(PEER)
 	cd site && npm run --silent types
+	site/node_modules/.bin/tsc --noEmit -p tools/benchencoder/page/tsconfig.json
+	site/node_modules/.bin/tsc --noEmit -p tools/benchencoder/page/tsconfig.worker.json
 
 # Characters add less than 0.02 macro-F1 to words in cross-validation, most of it on
 # labels with under ten notes, and take ten times as long to read: hence the slack.
@@ -76,9 +79,18 @@ bench: system build
 	$(GO) run ./tools/bench
 	BEDSIDE_BENCH=1 $(GO) test -count=1 -run TestMeasure -v ./e2e | grep '^|'
 
+## bench-encoder: the encoder engine beside onnxruntime-web, in the same page of the same Chromium
+bench-encoder: system kernels module site/node_modules/.package-lock.json $(PEER)
+	sh .ci/system onnx
+	$(GO) run ./tools/benchencoder $(ARGS)
+	BEDSIDE_BENCH=1 $(GO) test -count=1 -run TestMeasure -v ./kernels/simd | grep '^|'
+
+$(PEER): tools/benchencoder/package-lock.json
+	cd tools/benchencoder && npm ci --no-audit --no-fund --ignore-scripts
+
 ## system: Debian packages that the tests need, where they are missing and can be had
 system:
 	sh .ci/system
 
 clean:
-	rm -rf bin dist out $(MODULE) $(KERNELS)/*.wasm site/dist/* site/node_modules
+	rm -rf bin dist out $(MODULE) $(KERNELS)/*.wasm site/dist/* site/node_modules tools/benchencoder/node_modules

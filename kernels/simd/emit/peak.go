@@ -49,6 +49,7 @@ func (e *emitter) peakIntegers(f *Func, rounds Var[I32]) {
 	a, b := Local[I8x16](f), Local[I8x16](f)
 	a.Set(SplatI32(rounds.Get()).I8x16())
 	b.Set(SplatI32(rounds.Get().And(Const(0x7f7f7f7f))).I8x16())
+	// each product takes its own sum, so that none is the same in the next turn
 	peakLoop(f, rounds, func() {
 		for i, s := range sums {
 			x := a
@@ -59,9 +60,9 @@ func (e *emitter) peakIntegers(f *Func, rounds Var[I32]) {
 			case DotAdd:
 				s.Set(x.Get().RelaxedDotAdd(b.Get(), s.Get()))
 			case RelaxedDot:
-				s.Set(s.Get().Add(x.Get().RelaxedDot(b.Get()).Pairs()))
+				s.Set(s.Get().Add(s.Get().I8x16().RelaxedDot(b.Get()).Pairs()))
 			default:
-				s.Set(s.Get().Add(x.Get().I16x8().Dot(b.Get().I16x8())))
+				s.Set(s.Get().Add(s.Get().I16x8().Dot(x.Get().I16x8())))
 			}
 		}
 	})
@@ -76,12 +77,8 @@ func (e *emitter) peakFloats(f *Func, rounds Var[I32]) {
 	sums := Locals[F32x4](f, peakSums)
 	a, b := Let(f, SplatF32(rounds.Get().ToF32())), Let(f, ConstF32x4(1e-9))
 	peakLoop(f, rounds, func() {
-		for i, s := range sums {
-			x := a
-			if i%2 == 1 {
-				x = b
-			}
-			s.Set(x.Get().MulAdd(b.Get(), s.Get(), e.Relaxed))
+		for _, s := range sums {
+			s.Set(s.Get().MulAdd(b.Get(), a.Get(), e.Relaxed))
 		}
 	})
 	total := sums[0].Get()

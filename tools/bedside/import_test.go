@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"bedside/weights"
+	"bedside/weights/bundle"
+)
+
+// checkpoints holds tiny models in all file formats that checkpoints come in.
+const checkpoints = "../../wasm/encoder/testdata"
+
+// bedside runs a command line.
+func bedside(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code = run(t.Context(), args, streams{strings.NewReader(""), &stdout, &stderr, false})
+	return code, stdout.String(), stderr.String()
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestImport(t *testing.T) {
+	for _, test := range []struct {
+		model, weights string
+		flags          []string
+		task           string
+		labels         int
+		cosine         float64
+	}{
+		{"whole", weights.Int8, nil, weights.MultiClass, 5, 0.999},
+		{"whole", weights.Float16, nil, weights.MultiClass, 5, 0.99999},
+		{"whole", weights.Float32, nil, weights.MultiClass, 5, 0.9999999},
+		{"sharded", weights.Int8, nil, weights.MultiLabel, 3, 0.999},
+		{"zip", weights.Int8, nil, weights.MultiClass, 2, 0.999},
+		{"legacy", weights.Int8, nil, weights.MultiLabel, 9, 0.999},
+		{"half", weights.Int8, nil, weights.MultiClass, 4, 0.999},
+		{"brain", weights.Int8, nil, weights.MultiClass, 2, 0.999},
+		{"mean", weights.Int8, []string{"--pool", "mean", "--no-pooler"}, weights.MultiClass, 3, 0.999},
+		{"first", weights.Int8, []string{"--no-pooler"}, weights.MultiClass, 3, 0.999},
+	} {
+		t.Run(test.model+"/"+test.weights, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "my-model")
+			code, text, errs := bedside(t, append([]string{"import", filepath.Join(checkpoints, test.model), "--out", out, "--weights", test.weights, "--json"}, test.flags...)...)
+			if code != exitOK || errs != "" {
+				t.Fatalf("exit code %d: %s", code, errs)
+			}
+			var o imported
+			if err := json.Unmarshal([]byte(text), &o); err != nil {
+				t.Fatal(err)
+			}
+			k := o.Comparison
+			if k.Texts != 8 || !(k.Cosine >= test.cosine) || k.SameTop < k.Texts && k.ChangedMargin > 2*k.Logit {
+				t.Errorf("comparison %+v", k)
+			}
+			if o.Tokenizer.Differing > 0 || o.Tokenizer.Texts < 8 {
+				t.Errorf("tokenizer %+v", o.Tokenizer)
+			}
+			if o.Before == 0 || o.After == 0 || len(o.Kept) == 0 || o.Labels != test.labels || o.Task != test.task {
+				t.Errorf("outcome %+v", o)
+			}
+			b, err := bundle.Open(os.DirFS(out))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			m := b.Manifest
+			if m.Name != "my-model" || m.Task.Kind != test.task || len(m.Task.Labels) != test.labels || m.Encoder.Weights != test.weights {
+				t.Errorf("manifest %+v, encoder %+v", m.Task, m.Encoder)
+			}
+			if len(m.Card.Evaluations) > 0 || !strings.Contains(strings.Join(m.Card.Limits, " "), "made no evaluation") || !strings.Contains(strings.Join(m.Card.Limits, " "), "uncalibrated") {
+				t.Errorf("card %+v", m.Card)
+			}
+		})
+	}
+}
+
+func TestImportPrints(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "my-model")
+	code, text, errs := bedside(t, "import", filepath.Join(checkpoints, "whole"), "--out", out, "--device", "reference")
+	if code != exitOK || errs != "" {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	for _, want := range []string{
+		"BERT of 2 layers of 32; one of 5 labels is right\n",
+		"kept     41 tensors\n",
+		"dropped  4 tensors that a classifier does not use: bert.embeddings.position_ids, cls.predictions.bias, cls.seq_relationship.bias, cls.seq_relationship.weight\n",
+		" with int8 weights\n",
+		"fitted   to invented notes: ",
+		"8 invented notes, int8 weights on the device reference against float32:\n",
+		"same top label", "largest logit difference", "smallest cosine",
+		"32 of 32 texts",
+		"nothing was measured on labelled notes",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	card, err := os.ReadFile(filepath.Join(out, bundle.CardFile))
+	if err != nil || !bytes.Contains(card, []byte("made no evaluation")) {
+		t.Errorf("card %s, error %v", card, err)
+	}
+}
+
+// TestImportFlags looks at what flags make of the manifest.
+func TestImportFlags(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "m")
+	about := write(t, "card.json", `{"name": "wards", "title": "Wards", "question": "Which ward?", "summary": "A test.", "limits": ["Invented."], "data_name": "Notes", "data_licence": "CC0"}`)
+	labels := write(t, "labels.txt", "north\r\n\r\nsouth\neast\nwest\nattic\n")
+	code, _, errs := bedside(t, "import", filepath.Join(checkpoints, "whole"), "--out", out, "--window", "20", "--overlap", "3", "--combine", "max-logits",
+		"--multi-label", "--labels", labels, "--card", about, "--title", "Wards 2", "--case", "cased", "--device", "reference")
+	if code != exitOK || !strings.Contains(errs, "no token of the vocabulary has any") {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	b, err := bundle.Open(os.DirFS(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := b.Manifest
+	if m.Name != "wards" || m.Title != "Wards 2" || m.Question != "Which ward?" || m.Card.Data[0].Licence != "CC0" || m.Card.Summary != "A test." || len(m.Card.Limits) != 3 {
+		t.Errorf("%q, %q, %q, %+v", m.Name, m.Title, m.Question, m.Card)
+	}
+	if m.Task.Kind != weights.MultiLabel || !slices.Equal(m.Task.Labels, []string{"north", "south", "east", "west", "attic"}) {
+		t.Errorf("task %+v", m.Task)
+	}
+	if c := m.Calibration; c.Kind != weights.Platt || len(c.Slope) != 5 || c.Slope[4] != 1 || c.Intercept[4] != 0 || m.Thresholds[4] != 0.5 {
+		t.Errorf("calibration %+v, thresholds %v", c, m.Thresholds)
+	}
+	if want := (weights.Window{Tokens: 20, Overlap: 3, Combine: weights.MaxLogits}); m.Encoder.Window != want {
+		t.Errorf("window %+v", m.Encoder.Window)
+	}
+	if m.Encoder.Tokenizer.Lowercase || m.Encoder.Tokenizer.StripAccents {
+		t.Errorf("tokenizer %+v", m.Encoder.Tokenizer)
+	}
+}
+
+// TestImportCalibrates gives notes in each form that is read, and looks that none of them is
+// repeated.
+func TestImportCalibrates(t *testing.T) {
+	const secret = "The patient in bed nine denies everything"
+	for _, test := range []struct {
+		name, file, text string
+		flags            []string
+		notes            int
+		err              string
+	}{
+		{"a note a line", "n.txt", secret + "\nfever and cough\nknee pain\n", nil, 3, ""},
+		{"notes between blank lines", "n.txt", secret + "\nand has fever\n\n\ncough\r\n \r\nknee pain", nil, 3, ""},
+		{"a CSV", "n.csv", "id,note\n1,\"" + secret + "\nfever\"\n2,\n3,cough\n", []string{"--text", "note"}, 2, ""},
+		{"nothing", "n.txt", " \n\n", nil, 0, "there is no text to calibrate on"},
+		{"a CSV without text", "n.csv", "id,note\n1,\n", []string{"--text", "note"}, 0, `column "note" has no text`},
+		{"another column", "n.csv", "id,note\n1,x\n", []string{"--text", "text"}, 0, `there is no column "text"`},
+		{"no text file", "n.txt", "\x00\x01\x02" + secret, nil, 0, "not a text file"},
+		{"no letters", "n.txt", "\u200b\n", nil, 0, "has no tokens"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "m")
+			code, text, errs := bedside(t, append([]string{"import", filepath.Join(checkpoints, "whole"), "--out", out, "--json", "--calibrate", write(t, test.file, test.text), "--device", "reference"}, test.flags...)...)
+			if strings.Contains(text+errs, "bed nine") {
+				t.Errorf("a note is repeated: %s%s", text, errs)
+			}
+			if test.err != "" {
+				if code != exitFailed || !strings.Contains(errs, test.err) {
+					t.Errorf("exit code %d: %s", code, errs)
+				}
+				return
+			}
+			var o imported
+			if err := json.Unmarshal([]byte(text), &o); err != nil || code != exitOK || o.Calibration.Notes != test.notes {
+				t.Errorf("exit code %d, %+v: %s", code, o.Calibration, errs)
+			}
+		})
+	}
+}
+
+func TestImportRefuses(t *testing.T) {
+	whole := filepath.Join(checkpoints, "whole")
+	occupied := filepath.Dir(write(t, "notes.csv", "a,b\n"))
+	spoilt := func(file, old, new string) string {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := bytes.Replace(text, []byte(old), []byte(new), 1)
+		if bytes.Equal(changed, text) {
+			t.Fatalf("%s has no %q", file, old)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), changed, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	tests := []struct {
+		name string
+		args []string
+		code int
+		err  string
+	}{
+		{"no model", []string{occupied}, exitFailed, "has no config.json"},
+		{"no directory", []string{filepath.Join(occupied, "none")}, exitFailed, "has no config.json"},
+		{"another architecture", []string{spoilt("config.json", "BertForSequenceClassification", "RobertaForSequenceClassification")}, exitFailed, `architecture "RobertaForSequenceClassification" is not supported`},
+		{"a tensor missing", []string{spoilt("model.safetensors", "bert.pooler.dense.bias", "bert.pooler.dense.gone")}, exitFailed, "1 tensors are missing: pooler.dense.bias"},
+		{"a header of 2^60 bytes", []string{spoilt("model.safetensors", "\x00\x00\x00\x00\x00{", "\x00\x00\x00\x00\x10{")}, exitFailed, "the header has 1152921504606851"},
+		{"a wrong shape", []string{spoilt("config.json", `"intermediate_size": 50`, `"intermediate_size": 51`)}, exitFailed, "want [51 32]"},
+		{"no special tokens", []string{spoilt("vocab.txt", "[SEP]", "<sep>")}, exitFailed, `"[SEP]"`},
+		{"no labels", []string{whole, "--labels", write(t, "labels.txt", "\n\n")}, exitFailed, "there are no labels"},
+		{"too few labels", []string{whole, "--labels", write(t, "labels.txt", "a\nb\n")}, exitFailed, "2 labels for a model of 5 outputs"},
+		{"a directory that is taken", []string{whole, "--out", occupied}, exitFailed, "is not a bundle; choose another directory"},
+		{"a window too wide", []string{whole, "--window", "49"}, exitUsage, "--window 49: want 8 to the model's 48 positions"},
+		{"a window too narrow", []string{whole, "--window", "7"}, exitUsage, "--window 7: want 8"},
+		{"an overlap too wide", []string{whole, "--window", "20", "--overlap", "10"}, exitUsage, "--overlap 10: want 0 to 9"},
+		{"an overlap below nothing", []string{whole, "--overlap=-1"}, exitUsage, "--overlap -1"},
+		{"a column without a file", []string{whole, "--text", "note"}, exitUsage, "--text needs --calibrate"},
+		{"calibration of floats", []string{whole, "--weights", "float32", "--calibrate", write(t, "n.txt", "fever")}, exitUsage, "--calibrate is for --weights int8"},
+		{"a name that cannot be", []string{whole, "--name", "My Model"}, exitUsage, `--name "My Model"`},
+		{"unknown weights", []string{whole, "--weights", "int4"}, exitUsage, "must be one of"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			args := append([]string{"import"}, test.args...)
+			out := filepath.Join(t.TempDir(), "m")
+			if !slices.Contains(args, "--out") {
+				args = append(args, "--out", out)
+			}
+			code, text, errs := bedside(t, args...)
+			if code != test.code || !strings.Contains(errs, test.err) || text != "" && test.code != exitUsage {
+				t.Errorf("exit code %d, want %d with %q: %s%s", code, test.code, test.err, text, errs)
+			}
+			if _, err := os.Stat(out); err == nil {
+				t.Error("something was written")
+			}
+		})
+	}
+}
+
+func TestImportInterrupted(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out := filepath.Join(t.TempDir(), "m")
+	stderr := &stopper{stop: stop}
+	var stdout bytes.Buffer
+	code := run(ctx, []string{"import", filepath.Join(checkpoints, "whole"), "--out", out}, streams{strings.NewReader(""), &stdout, stderr, true})
+	if code != exitInterrupted || !strings.HasSuffix(stderr.text.String(), "bedside: interrupted\n") || stdout.Len() > 0 {
+		t.Errorf("exit code %d, message %q, printed %q", code, stderr.text.String(), stdout.String())
+	}
+	if left := list(t, filepath.Dir(out)); strings.Contains(left, out) {
+		t.Errorf("left behind:\n%s", left)
+	}
+}

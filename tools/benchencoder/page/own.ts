@@ -1,0 +1,95 @@
+import { fetchPinned } from '../../../site/outer/pinned.js'
+import type { DeviceName, FromWorker, Pinned, ToWorker, Wish } from '../../../site/protocol.js'
+import type { Answer, Engine, Note, Opening } from './engine.js'
+
+/** What a page with one model fetches, by model; the server writes it. */
+export interface Release {
+  module: Pinned
+  kernels: Pinned
+  manifest: Pinned
+  shards: Pinned[]
+}
+declare global {
+  const releases: Record<string, Release>
+}
+
+const LANES = 6 // shards on their way at a time, as the outer document has them
+const MODEL = 0
+
+/** Bedside: the site's own worker, fed with files of checked hashes as the site feeds it. */
+export class Own implements Engine {
+  private readonly worker = new Worker('/own-worker.js')
+  private heard: (message: FromWorker) => void = () => {}
+  private failed: (error: Error) => void = () => {}
+  private calls = 0
+
+  /** Without a device, it chooses as the site does. */
+  constructor(private readonly device?: DeviceName) {
+    this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.heard(data)
+    this.worker.onerror = (event) => this.failed(new Error(event.message || 'the worker did not start'))
+  }
+
+  async open(model: string, threads: number): Promise<Opening> {
+    const began = performance.now()
+    const release = releases[model]
+    if (release === undefined) throw new Error(`no model ${model}`)
+    const ready = this.hear('ready')
+    const [module, kernels, manifest] = [release.module, release.kernels, release.manifest].map(load)
+    const wish: Wish = { threads, ...(this.device && { device: this.device }) }
+    const opened = (async () => {
+      this.tell({ kind: 'module', bytes: await module! })
+      this.tell({ kind: 'kernels', bytes: await kernels!, wish })
+      this.tell({ kind: 'manifest', model: MODEL, encoder: true, bytes: await manifest! })
+    })()
+    await Promise.all([ready, this.handIn(release.shards, opened)])
+    const { serving } = await ready
+    if (serving?.threads !== threads) throw new Error(`${serving?.threads} threads serve, not ${threads}`)
+    return { ready: performance.now() - began, device: serving.device }
+  }
+
+  async run(note: Note): Promise<Answer> {
+    const result = this.hear('result')
+    this.tell({ kind: 'classify', id: ++this.calls, model: MODEL, text: note.text, explain: 0 })
+    const { result: answer, ms } = await result
+    const tokens = note.ids.length - 2 // [CLS] and [SEP] are not of the note
+    if (answer.tokens !== tokens) throw new Error(`the note was read as ${answer.tokens} tokens, not ${tokens}`)
+    const logits: number[] = []
+    for (const { index, logit } of answer.labels) logits[index] = logit
+    return { ms, logits }
+  }
+
+  close(): void {
+    this.worker.terminate()
+  }
+
+  private async handIn(shards: Pinned[], opened: Promise<unknown>): Promise<void> {
+    const queue = shards.entries()
+    const lane = async () => {
+      for (const [shard, file] of queue) {
+        const bytes = await load(file)
+        await opened
+        this.tell({ kind: 'shard', model: MODEL, shard, bytes })
+      }
+    }
+    await Promise.all(Array.from({ length: LANES }, lane))
+  }
+
+  /** Waits for a message of a kind; every other but progress is an error. */
+  private hear<K extends FromWorker['kind']>(kind: K): Promise<Extract<FromWorker, { kind: K }>> {
+    return new Promise((resolve, reject) => {
+      this.failed = reject
+      this.heard = (message) => {
+        if (message.kind === kind) resolve(message as Extract<FromWorker, { kind: K }>)
+        else if (message.kind !== 'progress') reject(new Error(JSON.stringify(message)))
+      }
+    })
+  }
+
+  private tell(message: ToWorker): void {
+    this.worker.postMessage(message, 'bytes' in message ? [message.bytes] : [])
+  }
+}
+
+function load(file: Pinned): Promise<ArrayBuffer> {
+  return fetchPinned(file, 'default', () => {})
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	browserdomain "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/chromedp"
+)
+
+// Report is all that has been measured.
+type Report struct {
+	Machine  string    `json:"machine"`
+	Browser  string    `json:"browser"`
+	Contests []Contest `json:"contests,omitempty"`
+	Openings []Opening `json:"openings,omitempty"`
+	Parities []Parity  `json:"parities,omitempty"`
+
+	TokensPerSecond float64    `json:"tokensPerSecond,omitempty"`
+	Headless        []Headless `json:"headless,omitempty"`
+}
+
+// place says where the numbers are from.
+func (r *Report) place(b *browser) error {
+	version, err := chromedp.CallBrowser(b.ctx, browserdomain.GetVersion, cdp.Empty{})
+	if err != nil {
+		return err
+	}
+	r.Browser = version.Product
+	r.Machine = fmt.Sprintf("%d cores", runtime.NumCPU())
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(text)) {
+		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
+			r.Machine += ", " + strings.TrimSpace(value)
+			break
+		}
+	}
+	fmt.Printf("%s; %s; onnxruntime-web %s\n", r.Machine, r.Browser, peerVersion())
+	return nil
+}
+
+func (r *Report) contests(b *browser, s *server, m models, o options, vnni bool, threads []int) error {
+	with := ""
+	if !vnni {
+		with = ", no AVX-VNNI"
+	}
+	fmt.Printf("\n| int8%s | threads | tokens | here | onnxruntime-web | ratio | quartiles | GMAC/s here, there | kernels here |\n|---|--:|--:|--:|--:|--:|--:|--:|---|\n", with)
+	busiest := 0.0
+	for _, name := range o.Models {
+		for _, n := range threads {
+			got, err := contests(b, s, m, name, n, o)
+			if err != nil {
+				return fmt.Errorf("%s, %d threads: %w", name, n, err)
+			}
+			for _, c := range got {
+				c.VNNI = vnni
+				c.print()
+				busiest = max(busiest, c.Others)
+				r.Contests = append(r.Contests, c)
+			}
+		}
+	}
+	fmt.Printf("\nMedians of %d rounds, the engines taking turns. Other work kept at most %.2f cores busy.\n", o.Rounds, busiest)
+	return nil
+}
+
+func (c Contest) print() {
+	ratio, low, high := c.Ratio()
+	rate := func(ms float64) float64 { return macs(shapes[c.Model], c.Tokens) / ms / 1e6 }
+	own, peer := median(c.Own), median(c.Peer)
+	fmt.Printf("| %s | %d | %d | %.1f ms | %.1f ms | **%.3f** | %.3f to %.3f | %.0f, %.0f | %s |\n",
+		c.Model, c.Threads, c.Tokens, own, peer, ratio, low, high, rate(own), rate(peer), c.Device)
+}
+
+func (r *Report) openings(ctx context.Context, s *server, m models, o options) error {
+	fmt.Print("\n| from the HTTP cache | threads | engine | ready | first answer, 128 tokens | cold: ready | code, brotli | weights | peak renderer memory |\n|---|--:|---|--:|--:|--:|--:|--:|--:|\n")
+	for _, name := range o.Models {
+		for _, n := range o.Threads {
+			for _, engine := range engines {
+				err := with(ctx, "", func(b *browser) error {
+					got, err := opening(b, s, m, engine, name, n, o)
+					if err == nil {
+						got.print()
+						r.Openings = append(r.Openings, got)
+					}
+					return err
+				})
+				if err != nil {
+					return fmt.Errorf("%s, %s, %d threads: %w", engine, name, n, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (o Opening) print() {
+	at := func(pick func(visit) float64) float64 { return median(o.times(pick)) }
+	fmt.Printf("| %s | %d | %s | **%.0f ms** | %.0f ms | %.0f ms | %.0f KB | %s | %s (first note %s, empty page %s) |\n",
+		o.Model, o.Threads, titles[o.Engine],
+		at(func(v visit) float64 { return v.Ready }), at(func(v visit) float64 { return v.Answered }),
+		o.Cold.Ready, float64(o.CodeBytes)/1e3, megabytes(o.WeightBytes), megabytes(o.Peak), megabytes(o.Opened), megabytes(o.Empty))
+	if o.Refetch > 0 {
+		fmt.Printf("\n(%s: the cache did not hold everything: %d bytes were fetched again.)\n\n", titles[o.Engine], o.Refetch)
+	}
+}
+
+var titles = map[string]string{own: "here", peer: "onnxruntime-web"}
+
+func (r *Report) parities(b *browser, s *server, m models, o options) error {
+	fmt.Print("\n| cosine of logits to float64: mean, lowest | here | onnxruntime-web | largest difference here, there, of |\n|---|--:|--:|--:|\n")
+	for _, name := range o.variants() {
+		p, err := parity(b, s, m, name, o.device())
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Printf("| %s | %.4f, %.4f | %.4f, %.4f | %.3f, %.3f, %.2f |\n", name, p.Mean[own], quantile(p.Each[own], 0),
+			p.Mean[peer], quantile(p.Each[peer], 0), p.Worst[own], p.Worst[peer], p.Range)
+		r.Parities = append(r.Parities, p)
+	}
+	return nil
+}
