@@ -6,13 +6,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"bedside/wasm/classify"
+	"bedside/wasm/encoder/invented"
+	"bedside/weights"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/target"
@@ -32,9 +36,12 @@ func TestMeasure(t *testing.T) {
 	add := func(what, format string, values ...any) {
 		rows = append(rows, [2]string{what, fmt.Sprintf(format, values...)})
 	}
+	if os.Getenv("ONLY") == "" {
 	measureLatency(t, add)
 	measureOpening(t, add)
-	measureHeadless(t, add)
+	}
+	measureEncoder(t, add)
+	if os.Getenv("ONLY") == "" { measureHeadless(t, add) }
 	var table strings.Builder
 	table.WriteString("\n| what | measured |\n|---|---|\n")
 	for _, row := range rows {
@@ -160,10 +167,93 @@ func (tab *tab) close() {
 func (tab *tab) firstResult() float64 {
 	tab.frame.t.Helper()
 	tab.frame.wait(`performance.getEntriesByName('bedside:result').length`)
-	var begun, shown float64
+	return tab.mark(`bedside:result`)
+}
+
+// mark is the time from the start of the navigation to a mark in the frame.
+func (tab *tab) mark(name string) float64 {
+	tab.frame.t.Helper()
+	var begun, at float64
 	tab.outer.must(`performance.timeOrigin`, &begun)
-	tab.frame.must(`performance.timeOrigin + performance.getEntriesByName('bedside:result')[0].startTime`, &shown)
-	return shown - begun
+	tab.frame.must(`performance.timeOrigin + performance.getEntriesByName('`+name+`')[0].startTime`, &at)
+	return at - begun
+}
+
+// measureEncoder times the page with an encoder of BERT-base's shape until it can classify,
+// from the start of the navigation: with an empty cache, and with what the visit before
+// has left in the browser's HTTP cache and in the offline store.
+func measureEncoder(t *testing.T, add adder) {
+	e := invented.Tiny()
+	e.Layers, e.Hidden, e.Heads, e.Intermediate, e.Positions = 12, 768, 12, 3072, 512
+	e.Window = weights.Window{Tokens: 512, Overlap: 124, Combine: weights.MeanPooled}
+	dir := encoderBundle(t, e)
+	path, err := chromiumPath()
+	if err != nil {
+		missing(t, "no Chromium", err)
+	}
+	ctx, stop, err := startChromium(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	s := encoderServer(t, dir)
+	for visit, name := range []string{"empty cache", "HTTP cache", "offline store", "offline store"} {
+		tab := openLeft(t, ctx, s.url())
+		tab.frame.wait(`performance.getEntriesByName('bedside:model').length`)
+		device, threads := tab.serving()
+		add(fmt.Sprintf("visit %d of a page with an encoder of 86 MB until it can classify, %s", visit+1, name), "%.0f ms (%s, %s threads)", tab.mark(`bedside:model`), device, threads)
+		if visit > 0 {
+			tab.settled(s)
+		}
+		add("resident memory of that browser's renderers at its peak, an empty one first", "%s", list(renderers(chromedp.FromContext(ctx).Browser.Process().Pid)))
+		tab.close()
+	}
+}
+
+// openLeft is openUnwatched in the default profile, which has a cache on disk.
+func openLeft(t *testing.T, ctx context.Context, address string) *tab {
+	t.Helper()
+	made, err := chromedp.CallBrowser(ctx, target.CreateTarget, target.CreateTargetParams{URL: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(undisturbed)
+	tab := &tab{outer: attach(t, ctx, chromedp.WithTargetID(made.TargetID))}
+	tab.find()
+	return tab
+}
+
+// renderers lists the peaks of resident memory of a browser's renderer processes, in MB,
+// smallest first.
+func renderers(browser int) (peaks []float64) {
+	files, _ := filepath.Glob("/proc/[0-9]*/status")
+	parents, own := map[string]string{}, map[string]float64{}
+	for _, file := range files {
+		status, _ := os.ReadFile(file)
+		pid := filepath.Base(filepath.Dir(file))
+		for line := range strings.Lines(string(status)) {
+			field := strings.Fields(line)
+			switch {
+			case strings.HasPrefix(line, "PPid:"):
+				parents[pid] = field[1]
+			case strings.HasPrefix(line, "VmHWM:"):
+				kib, _ := strconv.ParseFloat(field[1], 64)
+				own[pid] = kib * 1024 / 1e6
+			}
+		}
+	}
+	for pid, peak := range own {
+		command, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+		up := pid
+		for up != "" && up != fmt.Sprint(browser) {
+			up = parents[up]
+		}
+		if up != "" && strings.Contains(string(command), "--type=renderer") && !strings.Contains(string(command), "top-chrome") {
+			peaks = append(peaks, peak)
+		}
+	}
+	slices.Sort(peaks)
+	return peaks
 }
 
 func measureHeadless(t *testing.T, add adder) {

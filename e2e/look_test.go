@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"bedside/wasm/encoder/invented"
+
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
@@ -100,6 +102,42 @@ func TestNoAccessibilityViolation(t *testing.T) {
 	tab.frame.must(shadow+`.querySelector('main').append(document.createElement('button'))`, nil)
 	if found := tab.frame.examine(); len(found) != 1 || found[0].ID != "button-name" {
 		t.Errorf("axe finds %v in a page with a nameless button", found)
+	}
+}
+
+// TestEncoderPageIsAccessible looks at what only pages with an encoder show.
+func TestEncoderPageIsAccessible(t *testing.T) {
+	axe, err := os.ReadFile("../site/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		missing(t, "no axe-core (cd site && npm ci)", err)
+	}
+	if err := os.MkdirAll(screenshots, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	tab := openTab(t, encoderServer(t, encoderBundle(t, invented.Tiny())).url()+"?device=reference")
+	tab.ready()
+	tab.frame.must(string(axe)+`; 0`, nil)
+	look := func(name string) {
+		tab.frame.must(settle, nil)
+		tab.frame.violations("encoder, " + name)
+		tab.picture("encoder-" + name)
+	}
+	for _, l := range looks[:2] {
+		tab.wear(l)
+		tab.write(long(3))
+		look(l.name + "-result")
+		for _, state := range states {
+			if state.name != "card" && state.name != "proof" {
+				continue
+			}
+			tab.frame.must(state.enter, nil)
+			look(l.name + "-" + state.name)
+			tab.frame.must(state.leave, nil)
+		}
+		tab.frame.must(later(long(50_000)), nil)
+		tab.frame.wait(shadow + `.querySelector('progress#parts')?.value > 3`)
+		look(l.name + "-parts")
+		tab.write("chest pain")
 	}
 }
 

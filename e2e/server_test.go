@@ -134,3 +134,13 @@ func (c *counter) Write(b []byte) (int, error) {
 	c.bytes += int64(n)
 	return n, err
 }
+
+// count is how many requests were for paths with that in them.
+func (s *server) count(part string) (n int) {
+	for _, r := range s.since(0) {
+		if strings.Contains(r, part) {
+			n++
+		}
+	}
+	return n
+}

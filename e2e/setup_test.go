@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 
@@ -128,12 +129,13 @@ func chromiumPath() (string, error) {
 	return "", fmt.Errorf("none of chromium, chromium-browser, google-chrome in PATH")
 }
 
-func startChromium(path string) (context.Context, func(), error) {
+// startChromium starts a browser, with flags of V8 if any.
+func startChromium(path string, flags ...string) (context.Context, func(), error) {
 	profile, err := os.MkdirTemp("", "bedside-chromium-*")
 	if err != nil {
 		return nil, nil, err
 	}
-	allocator, stop := chromedp.NewExecAllocator(context.Background(),
+	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
 		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
@@ -141,7 +143,12 @@ func startChromium(path string) (context.Context, func(), error) {
 		// Tabs that lie behind others must go on working.
 		chromedp.Flag("disable-background-timer-throttling", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
-		chromedp.Flag("disable-renderer-backgrounding", true))
+		chromedp.Flag("disable-renderer-backgrounding", true),
+	}
+	if len(flags) > 0 {
+		options = append(options, chromedp.Flag("js-flags", strings.Join(flags, " ")))
+	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
 	end := func() {
 		cancel()

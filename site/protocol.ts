@@ -20,6 +20,8 @@ export interface Model {
   name: string
   title: string
   question: string
+  /** It computes on a device, for which the worker needs the kernels. */
+  encoder?: boolean
   manifest: Pinned
   /** In the order of the manifest. */
   shards: Pinned[]
@@ -28,7 +30,32 @@ export interface Model {
 /** Written into index.html by the build: everything the page will ever fetch, pinned. */
 export interface Release {
   module: Pinned
+  /** Every build of the SIMD kernels, see tools/page/kernels.go; absent where no model needs them. */
+  kernels?: Pinned
   models: Model[]
+}
+
+/** Builds of the kernels by the instructions they use: kernels/simd/ABI.md. */
+export const VARIANTS = ['plain', 'relaxed', 'dot'] as const
+export type Variant = (typeof VARIANTS)[number]
+
+/** What encoders compute on: the module's own reference, or kernels. */
+export const DEVICES = ['reference', ...VARIANTS.map((variant) => `simd-${variant}` as const)] as const
+export type DeviceName = (typeof DEVICES)[number]
+
+/** The most threads that kernels take. */
+export const MOST_THREADS = 16
+
+/** What the page's address asks for; what it leaves out, the worker chooses. */
+export interface Wish {
+  device?: DeviceName
+  threads?: number
+}
+
+/** What a model computes on. */
+export interface Serving {
+  device: DeviceName
+  threads: number
 }
 
 /** A request made by the outer document. */
@@ -64,16 +91,22 @@ export interface Hello {
   /** Content-Security-Policy of the outer document; the frame inherits it. */
   policy: string
   moduleSHA256: string
-  models: { name: string; title: string; question: string }[]
+  kernelsSHA256: string | undefined
+  models: { name: string; title: string; question: string; encoder: boolean }[]
+  wish: Wish
   /** Open with the first example note. */
   example: boolean
 }
 
-/** Outer document to frame. Buffers are transferred. A load is sent in this order: module, manifest, shards. */
+/**
+ * Outer document to frame. Buffers are transferred. A load is sent in this order: module and kernels, manifest, shards;
+ * the shards in any order.
+ */
 export type ToFrame =
   /** A load begins, or cannot be finished; the outer document says why and offers to retry. */
   | { kind: 'load'; model: number; state: 'loading' | 'failed' }
   | { kind: 'module'; bytes: ArrayBuffer }
+  | { kind: 'kernels'; bytes: ArrayBuffer }
   | { kind: 'manifest'; model: number; bytes: ArrayBuffer }
   | { kind: 'shard'; model: number; shard: number; bytes: ArrayBuffer }
   | { kind: 'witness'; witness: Witness }
@@ -90,20 +123,32 @@ export type FromFrame =
 /** Frame to worker. */
 export type ToWorker =
   | { kind: 'module'; bytes: ArrayBuffer }
-  | { kind: 'manifest'; model: number; bytes: ArrayBuffer }
+  | { kind: 'kernels'; bytes: ArrayBuffer; wish: Wish }
+  | { kind: 'manifest'; model: number; encoder: boolean; bytes: ArrayBuffer }
   | { kind: 'shard'; model: number; shard: number; bytes: ArrayBuffer }
   | { kind: 'classify'; id: number; model: number; text: string; explain: number }
+  /** The answer is not wanted any more: a note under way is dropped between two of its parts. */
+  | { kind: 'cancel'; id: number }
 
 /** Worker to frame. */
 export type FromWorker =
-  | { kind: 'ready'; model: number }
+  | { kind: 'ready'; model: number; serving?: Serving }
+  | { kind: 'progress'; id: number; progress: Progress }
   | { kind: 'result'; id: number; result: Result; ms: number }
-  /** A classification failed; the module can go on. */
+  /** A classification failed or was cancelled; the module can go on. */
   | { kind: 'refused'; id: number; code: string; message: string }
+  /** The model's device died over this note: the model must be loaded again, onto another. */
+  | { kind: 'lost'; id: number; model: number }
   /** A model cannot be used. */
   | { kind: 'unusable'; model: number; code: string; message: string }
   /** The module died: the worker is of no more use. */
   | { kind: 'stopped' }
+
+/** How much of a long note has been read, in windows. */
+export interface Progress {
+  done: number
+  of: number
+}
 
 /** The module refuses more UTF-8 than this in one note. */
 export const NOTE_LIMIT = 16 << 20
@@ -115,8 +160,13 @@ export interface Result {
   sure: boolean
   reason?: 'no-known-terms' | 'below-thresholds'
   terms: number
+  /** Of an encoder: how many tokens the note has, and the windows in which it was read. */
+  tokens?: number
+  windows?: number
   labels: Label[]
   explanations?: Explanation[]
+  /** Why there are none, though asked for. */
+  unexplained?: 'encoder'
 }
 
 export interface Label {
@@ -152,8 +202,20 @@ export interface Manifest {
   task: { kind: string; labels: string[] }
   thresholds: number[]
   linear?: { family: string; c: number }
+  encoder?: Encoder
   shards: { file: string; size: number; sha256: string }[]
   card: Card
+}
+
+export interface Encoder {
+  architecture: string
+  layers: number
+  hidden: number
+  heads: number
+  intermediate: number
+  vocabulary: number
+  weights: string
+  window: { tokens: number; overlap: number; combine: string }
 }
 
 export interface Card {

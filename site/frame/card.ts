@@ -1,9 +1,9 @@
 // The model card: what the manifest says of the model, for people.
 import { html, svg, type TemplateResult } from 'lit'
-import type { Evaluation, Manifest } from '../protocol.js'
+import type { Encoder, Evaluation, Manifest } from '../protocol.js'
 import { count } from './format.js'
 
-export function card({ title, question, task, linear, card }: Manifest): TemplateResult {
+export function card({ title, question, task, linear, encoder, card }: Manifest): TemplateResult {
   return html`
     <h2>${title}</h2>
     <p><strong>${question}</strong></p>
@@ -15,22 +15,49 @@ export function card({ title, question, task, linear, card }: Manifest): Templat
       ${task.labels.length} labels, ${task.kind === 'multi-label' ? 'any number of which may apply' : 'one of which applies'}.
       ${linear ? html`${family(linear.family)}, C = ${linear.c}.` : ''}
     </p>
+    ${encoder ? network(encoder) : ''}
     <h3>Data</h3>
-    <ul>
-      ${(card.data ?? []).map(
-        (source) => html`<li>
-          ${source.name}, ${source.licence}: ${count(source.rows)} rows, ${count(source.examples)} examples.
-          <code class="hash">SHA-256 ${source.sha256}</code>
-        </li>`,
-      )}
-    </ul>
+    ${card.data?.length
+      ? html`<ul>
+          ${card.data.map(
+            (source) => html`<li>
+              ${source.name}, ${source.licence}: ${count(source.rows)} rows, ${count(source.examples)} examples.
+              <code class="hash">SHA-256 ${source.sha256}</code>
+            </li>`,
+          )}
+        </ul>`
+      : html`<p>The model does not say what it was trained on.</p>`}
     <h3>Measured on notes that training did not see</h3>
-    ${(card.evaluations ?? []).map(evaluation)}
+    ${card.evaluations?.length ? card.evaluations.map(evaluation) : html`<p>No measurement comes with the model.</p>`}
   `
 }
 
 function family(name: string): string {
   return name === 'svm' ? 'Linear support vector machines' : name === 'lr' ? 'Logistic regression' : name
+}
+
+const WEIGHTS: Record<string, string> = {
+  int8: 'integers of 8 bits (int8)',
+  float16: 'floating-point numbers of 16 bits',
+  float32: 'floating-point numbers of 32 bits',
+}
+
+const COMBINE: Record<string, string> = {
+  'mean-pooled': 'the parts are averaged before the answer is drawn from them',
+  'mean-logits': "the parts' scores are averaged",
+  'max-logits': 'the highest score of any part counts',
+}
+
+function network({ architecture, layers, hidden, heads, vocabulary, weights, window }: Encoder): TemplateResult {
+  return html`<h3>Network</h3>
+    <p>
+      A ${architecture.toUpperCase()} encoder of ${layers} layers, ${count(hidden)} wide, with ${heads} attention heads and a
+      vocabulary of ${count(vocabulary)} tokens. Its weights are stored as ${WEIGHTS[weights] ?? weights}.
+    </p>
+    <p>
+      It reads ${count(window.tokens)} tokens at a time. A longer note is read whole, in parts that overlap by
+      ${count(window.overlap)} tokens; ${COMBINE[window.combine] ?? window.combine}.
+    </p>`
 }
 
 /** Figures of the bundle's evaluations in words; any other is shown under its own name. */

@@ -1,14 +1,15 @@
 // <bedside-classifier>: the note, the labels, the words that led there.
 import { html, LitElement, type PropertyValues, type TemplateResult } from 'lit'
+import type { Progress } from '../protocol.js'
 import { card } from './card.js'
-import { type Answer, type Engine, Refused, Stopped } from './engine.js'
+import { type Answer, Cancelled, type Engine, Refused, Stopped } from './engine.js'
 import { evidence } from './evidence.js'
 import { EXAMPLES } from './examples.js'
 import { NotANote, readNote } from './file.js'
 import { count } from './format.js'
 import { type Attempt, tryToLeak } from './leak.js'
 import { proof } from './proof.js'
-import { announcement, results } from './results.js'
+import { announcement, partsRead, results } from './results.js'
 import { styles } from './styles.js'
 
 const FIELD_LIMIT = 500_000 // characters; a longer note is held beside the field, which shows its beginning
@@ -36,12 +37,15 @@ interface Caller {
  * Set `engine`, then let people write or call `classify(text)`.
  *
  * For tests and embedders, all in the open shadow root:
- * - host: `data-state` loading | ready | classifying | done | error; `data-ms` what the module took for the result shown
- * - `textarea#note`; `#labels > li` with data-index, data-label, data-probability, data-clears; `#not-sure`
+ * - host: `data-state` loading | ready | classifying | done | error; `data-ms` what the module took for the result shown;
+ *   `data-device` and `data-threads` of a model that computes on a device
+ * - `textarea#note`; `#labels > li` with data-index, data-label, data-probability, data-clears; `#not-sure`;
+ *   `progress#parts` while a long note is read
  * - `#reading mark` with data-start and data-end in UTF-16 units of the note; `#features tr` with data-contribution
  * - `[role=alert]`; `#card-open`, `#proof-open`, `dialog#card`, `dialog#proof`, `#after-ready` with data-requests,
  *   `#leak`, `#attempts > li` with data-refused
- * - performance marks `bedside:frame`, `bedside:result` (the first result is in the DOM)
+ * - performance marks `bedside:frame`, `bedside:model` (the first model can classify), `bedside:result` (the first
+ *   result is in the DOM)
  */
 export class BedsideClassifier extends LitElement {
   static override styles = styles
@@ -53,6 +57,7 @@ export class BedsideClassifier extends LitElement {
     all: { state: true },
     held: { state: true },
     running: { state: true },
+    progress: { state: true },
     trouble: { state: true },
     said: { state: true },
     panel: { state: true },
@@ -70,6 +75,8 @@ export class BedsideClassifier extends LitElement {
   /** A note too long for the field. */
   declare private held: string | undefined
   declare private running: boolean
+  /** How far the note being read is, where it is read in parts. */
+  declare private progress: Progress | undefined
   declare private trouble: Trouble | undefined
   declare private said: string
   declare private panel: 'card' | 'proof' | undefined
@@ -138,6 +145,9 @@ export class BedsideClassifier extends LitElement {
     this.dataset['state'] = this.state()
     if (this.shown) this.dataset['ms'] = String(this.shown.ms)
     else delete this.dataset['ms']
+    const serving = this.current()?.serving
+    if (serving) Object.assign(this.dataset, serving)
+    else for (const name of ['device', 'threads']) delete this.dataset[name]
     if (changed.has('shown') && this.shown && !performance.getEntriesByName('bedside:result').length) {
       performance.mark('bedside:result')
     }
@@ -191,9 +201,10 @@ export class BedsideClassifier extends LitElement {
     else this.pause = setTimeout(() => this.want(text), PAUSE)
   }
 
-  /** The latest text wins: one that has not been started is forgotten. */
+  /** The latest text wins: one that has not been started is forgotten, and a long one under way dropped. */
   private want(text: string): void {
     clearTimeout(this.pause)
+    this.engine?.cancel()
     if (this.caller && this.caller.text !== text) {
       this.caller.reject(superseded())
       this.caller = undefined
@@ -226,13 +237,22 @@ export class BedsideClassifier extends LitElement {
       if (!caller && text.trim() === '') return this.showNothing()
       const { model } = this
       const explain = this.explained()
-      const answer = await engine.classify(model, text, explain)
+      const answer = await engine.classify(model, text, explain, (progress) => this.showProgress(progress))
       if (model === this.model) this.show({ ...answer, text }, explain)
       caller?.resolve(answer)
     } catch (error) {
-      caller?.reject(error as Error)
+      caller?.reject(error instanceof Cancelled ? superseded() : (error as Error))
       this.fail(error as Error, text)
+    } finally {
+      this.progress = undefined
     }
+  }
+
+  /** Tells a screen reader of every quarter, if it takes that long. */
+  private showProgress(progress: Progress): void {
+    const quarter = ({ done, of }: Progress) => Math.floor((4 * done) / of)
+    if (this.progress === undefined || quarter(progress) > quarter(this.progress)) this.say(partsRead(progress))
+    this.progress = progress
   }
 
   /** So many of the top labels must be explained for the chosen one to be among them. */
@@ -245,7 +265,7 @@ export class BedsideClassifier extends LitElement {
     this.shown = shown
     // Where the chosen label has sunk in the ranking, ask again: its place is known now.
     const rank = shown.result.labels.findIndex(({ index }) => index === this.chosen)
-    if (rank >= explained) this.wanted ??= shown.text
+    if (rank >= explained && !shown.result.unexplained) this.wanted ??= shown.text
     this.say(announcement(shown.result))
   }
 
@@ -256,18 +276,21 @@ export class BedsideClassifier extends LitElement {
   }
 
   private fail(error: Error, text: string): void {
+    if (error instanceof Cancelled) return
     this.shown = undefined
     if (!(error instanceof Refused) && !(error instanceof Stopped)) {
       this.trouble = { message: 'Something went wrong with this note. It is still here.', again: () => this.want(text) }
       return
     }
     if (error instanceof Refused && error.code === 'empty-note') return this.showNothing()
-    this.trouble = error instanceof Stopped ? { message: error.message, again: () => this.want(text) } : { message: error.message }
+    const again = error instanceof Stopped || error.code === 'device-lost'
+    this.trouble = again ? { message: error.message, again: () => this.want(text) } : { message: error.message }
   }
 
   private choose(index: number): void {
     this.chosen = index
-    if (this.shown && !this.shown.result.explanations?.some((each) => each.index === index)) this.want(this.shown.text)
+    if (!this.shown || this.shown.result.unexplained) return
+    if (!this.shown.result.explanations?.some((each) => each.index === index)) this.want(this.shown.text)
   }
 
   private clear(): void {
@@ -286,6 +309,7 @@ export class BedsideClassifier extends LitElement {
     this.model = Number((event.target as HTMLSelectElement).value)
     this.chosen = undefined
     this.shown = undefined
+    this.engine?.cancel()
     const text = this.text()
     if (text !== '') this.wanted = text
     this.engine?.load(this.model)
@@ -386,6 +410,7 @@ export class BedsideClassifier extends LitElement {
   }
 
   private answerSide(): TemplateResult {
+    if (this.running && this.progress) return this.parts(this.progress)
     if (this.shown) {
       const { result } = this.shown
       const chosen = this.chosen ?? result.labels[0]?.index ?? -1
@@ -402,13 +427,26 @@ export class BedsideClassifier extends LitElement {
       return html`<p class="empty">The classifier could not be loaded: see the top of the page. You can already write.</p>`
     }
     if (state === 'error') return html``
+    if (this.current()?.lost) {
+      return html`<p class="empty">The classifier broke down and is being loaded again. Then your note is read.</p>`
+    }
     if (state === 'loading') return html`<p class="empty">The classifier is loading. You can already write.</p>`
     if (state === 'classifying') return html`<p class="empty">Reading the note…</p>`
     return html`<p class="empty">Labels appear here as you write.</p>`
   }
 
+  private parts(progress: Progress): TemplateResult {
+    return html`<p class="parts">
+      <label for="parts">${partsRead(progress)}</label>
+      <progress id="parts" max=${progress.of} .value=${progress.done}></progress>
+    </p>`
+  }
+
   private why(): TemplateResult | '' {
-    const { result, text } = this.shown ?? {}
+    const { result, text } = this.progress ? {} : (this.shown ?? {})
+    if (result?.unexplained) {
+      return html`<section class="why"><p class="remark">This model gives no word-by-word explanation yet.</p></section>`
+    }
     const chosen = this.chosen ?? result?.labels[0]?.index
     const explanation = result?.explanations?.find(({ index }) => index === chosen)
     if (explanation === undefined || text === undefined || explanation.features.length === 0) return ''
@@ -426,6 +464,7 @@ export class BedsideClassifier extends LitElement {
           ? html`${closeButton}${proof({
               hello: this.engine.hello,
               witness: this.engine.witness,
+              serving: this.current()?.serving,
               attempts: this.attempts,
               tryToLeak: () => void this.leak(),
             })}`

@@ -1,5 +1,5 @@
 // The frame's end of the two wires: the port to the outer document, and the worker that uses what comes in.
-import type { FromFrame, FromWorker, Hello, Manifest, Result, ToFrame, ToWorker, Witness } from '../protocol.js'
+import type { FromFrame, FromWorker, Hello, Manifest, Progress, Result, Serving, ToFrame, ToWorker, Witness } from '../protocol.js'
 
 export interface Answer {
   result: Result
@@ -11,9 +11,26 @@ export interface ModelState {
   name: string
   title: string
   question: string
+  encoder: boolean
   state: 'absent' | 'loading' | 'failed' | 'ready' | 'unusable'
   /** Why it is unusable. */
   reason?: string
+  /** What it computes on, where it needs a device. */
+  serving?: Serving
+  /** Its device died, and it is being loaded onto another. */
+  lost?: boolean
+}
+
+/** A note that waits for its answer. */
+interface Call {
+  model: number
+  text: string
+  explain: number
+  progress(progress: Progress): void
+  resolve(answer: Answer): void
+  reject(error: Error): void
+  /** Its device died over it once; it waits for the model to be back. */
+  lost?: boolean
 }
 
 /** The module would not answer for this note. */
@@ -33,6 +50,9 @@ export class Stopped extends Error {
   }
 }
 
+/** A later note took this one's place. */
+export class Cancelled extends Error {}
+
 export function startWorker(script: string): Worker {
   const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }))
   const worker = new Worker(url)
@@ -48,10 +68,8 @@ export class Engine extends EventTarget {
   broken = false
 
   private worker: Worker | undefined
-  /** The worker has been given the module; it is given one only. */
-  private hasModule = false
   private readonly manifests = new Map<number, Uint8Array>()
-  private readonly waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>()
+  private readonly waiting = new Map<number, Call>()
   private nextId = 1
   /** The model last classified with: the one to have back first after a crash. */
   private used = 0
@@ -81,18 +99,28 @@ export class Engine extends EventTarget {
     if (this.broken) for (const each of this.models) each.state = 'absent'
     this.broken = false
     this.forgetModels(model)
+    this.employ(this.another())
     this.tellOuter({ kind: 'restart', model })
     this.changed()
   }
 
-  classify(model: number, text: string, explain: number): Promise<Answer> {
+  /** Answers a note, and says how far it is with a long one. */
+  classify(model: number, text: string, explain: number, progress: (progress: Progress) => void): Promise<Answer> {
     const id = this.nextId++
     this.used = model
     return new Promise((resolve, reject) => {
       if (this.worker === undefined) return reject(new Stopped())
-      this.waiting.set(id, { resolve, reject })
+      this.waiting.set(id, { model, text, explain, progress, resolve, reject })
       this.tellWorker({ kind: 'classify', id, model, text, explain })
     })
+  }
+
+  /** Drops the notes that wait for an answer, where they can be: a short one is sooner done than dropped. */
+  cancel(): void {
+    for (const [id, call] of this.waiting) {
+      if (call.lost && this.models[call.model]!.state !== 'ready') this.take(id)?.reject(new Cancelled())
+      else this.tellWorker({ kind: 'cancel', id })
+    }
   }
 
   hasManifest(model: number): boolean {
@@ -106,13 +134,12 @@ export class Engine extends EventTarget {
 
   private hearOuter(message: ToFrame): void {
     switch (message.kind) {
-      case 'module':
-        if (this.worker === undefined || this.hasModule) this.employ(this.another())
-        this.hasModule = true
-        this.tellWorker(message, [message.bytes])
+      case 'kernels':
+        this.tellWorker({ ...message, wish: this.hello.wish }, [message.bytes])
         break
       case 'load':
         this.models[message.model]!.state = message.state
+        if (message.state === 'failed') this.giveUp(message.model)
         this.changed()
         break
       case 'witness':
@@ -121,10 +148,13 @@ export class Engine extends EventTarget {
         break
       case 'manifest':
         this.manifests.set(message.model, new Uint8Array(message.bytes.slice(0)))
-        this.tellWorker(message, [message.bytes])
+        this.tellWorker({ ...message, encoder: this.models[message.model]!.encoder }, [message.bytes])
         this.changed()
         break
-      default:
+      case 'module':
+        this.tellWorker(message, [message.bytes])
+        break
+      case 'shard':
         this.tellWorker(message, [message.bytes])
         this.dispatchEvent(new Event('fed'))
     }
@@ -133,15 +163,18 @@ export class Engine extends EventTarget {
   private hearWorker(message: FromWorker): void {
     switch (message.kind) {
       case 'ready':
-        this.broken = false
-        this.models[message.model]!.state = 'ready'
-        delete this.models[message.model]!.reason
-        this.tellOuter({ kind: 'ready', model: message.model })
-        this.changed()
+        this.ready(message)
         break
       case 'unusable':
-        Object.assign(this.models[message.model]!, { state: 'unusable', reason: message.message })
+        Object.assign(this.models[message.model]!, { state: 'unusable', reason: message.message + advice(message.code) })
+        this.giveUp(message.model)
         this.changed()
+        break
+      case 'progress':
+        this.waiting.get(message.id)?.progress(message.progress)
+        break
+      case 'lost':
+        this.lost(message)
         break
       case 'stopped':
         this.stopped()
@@ -151,16 +184,54 @@ export class Engine extends EventTarget {
     }
   }
 
+  private ready({ model, serving }: Extract<FromWorker, { kind: 'ready' }>): void {
+    const state = this.models[model]!
+    this.broken = false
+    state.state = 'ready'
+    delete state.reason
+    delete state.lost
+    if (serving !== undefined) state.serving = serving
+    if (!performance.getEntriesByName('bedside:model').length) performance.mark('bedside:model')
+    this.tellOuter({ kind: 'ready', model })
+    for (const [id, call] of this.waiting) {
+      const { text, explain } = call
+      if (call.model === model && call.lost) this.tellWorker({ kind: 'classify', id, model, text, explain })
+    }
+    this.changed()
+  }
+
+  /** Loads the model onto another device and reads the note again: once, for the note may be what kills devices. */
+  private lost({ id, model }: Extract<FromWorker, { kind: 'lost' }>): void {
+    const call = this.waiting.get(id)
+    if (call?.lost) this.take(id)!.reject(deviceLost())
+    else if (call !== undefined) call.lost = true
+    Object.assign(this.models[model]!, { state: 'loading', lost: true })
+    this.tellOuter({ kind: 'load', model })
+    this.changed()
+  }
+
+  /** Answers the notes that wait for a model to be back which will not be. */
+  private giveUp(model: number): void {
+    delete this.models[model]!.lost
+    for (const [id, call] of this.waiting) {
+      if (call.model === model && call.lost) this.take(id)!.reject(deviceLost())
+    }
+  }
+
   private settle(message: Extract<FromWorker, { kind: 'result' | 'refused' }>): void {
-    const call = this.waiting.get(message.id)
-    this.waiting.delete(message.id)
+    const call = this.take(message.id)
     if (message.kind === 'result') call?.resolve({ result: message.result, ms: message.ms })
-    else call?.reject(new Refused(message.code, message.message))
+    else call?.reject(message.code === 'cancelled' ? new Cancelled() : new Refused(message.code, message.message))
+  }
+
+  private take(id: number): Call | undefined {
+    const call = this.waiting.get(id)
+    this.waiting.delete(id)
+    return call
   }
 
   private employ(worker: Worker): void {
     this.worker?.terminate()
-    this.hasModule = false
     this.worker = worker
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.hearWorker(data)
     this.worker.onerror = (event) => {
@@ -192,6 +263,7 @@ export class Engine extends EventTarget {
   private forgetModels(loading: number): void {
     for (const [index, model] of this.models.entries()) {
       if (model.state !== 'unusable') model.state = index === loading ? 'loading' : 'absent'
+      delete model.lost
     }
   }
 
@@ -206,4 +278,12 @@ export class Engine extends EventTarget {
   private changed(): void {
     this.dispatchEvent(new Event('change'))
   }
+}
+
+function advice(code: string): string {
+  return code === 'out-of-memory' ? '. Closing other tabs may help, or a smaller model.' : ''
+}
+
+function deviceLost(): Refused {
+  return new Refused('device-lost', 'The classifier broke down over this note, twice. Your note is still here.')
 }

@@ -1,12 +1,14 @@
 // The details view: what the network was asked for, what stands in the way, and a button that tries to get out.
 import { html, type TemplateResult } from 'lit'
-import type { Hello, Offline, Request, Witness } from '../protocol.js'
+import type { Hello, Offline, Request, Serving, Witness } from '../protocol.js'
 import { bytes } from './format.js'
 import { type Attempt, TARGET } from './leak.js'
 
 export interface ProofView {
   hello: Hello
   witness: Witness
+  /** What the model in use computes on, where it needs a device. */
+  serving: Serving | undefined
   attempts: Attempt[] | 'trying' | undefined
   tryToLeak(): void
 }
@@ -18,7 +20,7 @@ const OFFLINE: Record<Offline, string> = {
   unsupported: 'this browser cannot store the page: it needs the network to open again',
 }
 
-export function proof({ hello, witness, attempts, tryToLeak }: ProofView): TemplateResult {
+export function proof({ hello, witness, serving, attempts, tryToLeak }: ProofView): TemplateResult {
   const late = witness.requests.filter(({ afterReady }) => afterReady)
   return html`
     <h2>What left this device</h2>
@@ -49,12 +51,25 @@ export function proof({ hello, witness, attempts, tryToLeak }: ProofView): Templ
       <dd><code>${hello.policy}</code></dd>
       <dt>Origin of the inner document</dt>
       <dd>${origin === 'null' ? 'none: it can reach no storage, no cookie and no other document' : origin}</dd>
-      <dt>Classifier module</dt>
-      <dd><code class="hash">SHA-256 ${hello.moduleSHA256}</code></dd>
       <dt>Offline</dt>
       <dd>${OFFLINE[witness.offline]}</dd>
     </dl>
+    <h3>What reads the note</h3>
+    <dl>
+      <dt>Classifier module</dt>
+      <dd><code class="hash">SHA-256 ${hello.moduleSHA256}</code></dd>
+      ${serving
+        ? html`<dt>Device of this model</dt>
+            <dd id="serving">${device(serving)}</dd>
+            <dd><code class="hash">SHA-256 of all kernels ${hello.kernelsSHA256}</code></dd>`
+        : ''}
+    </dl>
   `
+}
+
+function device({ device, threads }: Serving): string {
+  if (device === 'reference') return 'The reference in the module: this browser or its address allows nothing faster.'
+  return `SIMD kernels, ${device.replace('simd-', '')}, ${threads === 1 ? '1 thread' : `${threads} threads`}.`
 }
 
 function outcome(attempts: Attempt[]): TemplateResult {

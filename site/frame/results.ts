@@ -1,7 +1,7 @@
 // The ranked labels and what the answer as a whole says.
 import { html, svg, type TemplateResult } from 'lit'
-import type { Label, Result } from '../protocol.js'
-import { percent } from './format.js'
+import type { Label, Progress, Result } from '../protocol.js'
+import { count, percent } from './format.js'
 
 const FIRST = 8 // labels listed before "show all"
 
@@ -29,8 +29,20 @@ export function results(view: ResultsView): TemplateResult {
           ${view.all ? 'Show fewer' : `Show all ${labels.length}`}
         </button>`
       : ''}
-    <p class="remark">The line on a bar marks where its label is asserted.</p>
+    <p class="remark">The line on a bar marks where its label is asserted.${extent(result)}</p>
   `
+}
+
+/** How far the reading of a long note is. */
+export function partsRead({ done, of }: Progress): string {
+  return `Reading part ${count(Math.min(done + 1, of))} of ${count(of)}`
+}
+
+/** How much an encoder has read. */
+function extent({ tokens, windows }: Result): string {
+  if (tokens === undefined) return ''
+  const parts = windows !== undefined && windows > 1 ? ` in ${count(windows)} overlapping parts` : ''
+  return ` The whole note was read: ${count(tokens)} ${tokens === 1 ? 'token' : 'tokens'}${parts}.`
 }
 
 /** One sentence for a screen reader. */

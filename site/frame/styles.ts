@@ -230,6 +230,17 @@ export const styles = css`
     color: var(--soft);
     padding: 0.75rem 0;
   }
+  .parts {
+    display: grid;
+    gap: 0.5rem;
+    padding: 0.75rem 0;
+    font-variant-numeric: tabular-nums;
+  }
+  .parts progress {
+    width: 100%;
+    height: 0.75rem;
+    accent-color: var(--fill);
+  }
   .trouble {
     padding: 0.75rem 1rem;
     margin-top: 0.75rem;

@@ -1,6 +1,8 @@
 // Makes the page work without a network from its second visit on. Everything here may be refused, and then the page
 // works as before, online.
-import type { Offline } from '../protocol.js'
+import type { Offline, Pinned } from '../protocol.js'
+import { release } from '../release.js'
+import { fetchPinned } from './pinned.js'
 
 const CACHE = 'bedside' // as in offline/sw.ts
 
@@ -11,8 +13,11 @@ export class OfflineStore {
   private readonly links: Promise<Response>[] = []
   private readonly registration: Promise<unknown> | undefined
 
-  /** Resolves when every request that storing needs has been answered. */
+  /** Resolves when every request that storing needs, but for those of storeCached, has been answered. */
   readonly requested: Promise<unknown> = Promise.resolve()
+
+  /** Some file could not be stored. */
+  private incomplete = false
 
   /** Makes the requests that storing needs, so that none is left for later. */
   constructor() {
@@ -26,11 +31,33 @@ export class OfflineStore {
   }
 
   /**
+   * Stores files that are no longer in memory, out of the browser's own cache, one at a time. They are not asked of the
+   * server a second time: where the browser has not kept them, the page goes without.
+   */
+  async storeCached(files: Iterable<Pinned>): Promise<void> {
+    if (this.html === undefined || this.registration === undefined) return
+    try {
+      await this.registration
+      const cache = await caches.open(CACHE)
+      for (const file of files) {
+        const full = new URL(file.url, this.page).href
+        if ((await cache.match(full)) !== undefined) continue
+        const bytes = await fetchPinned(file, 'only-if-cached', () => {})
+        await cache.put(full, new Response(bytes))
+        release(bytes)
+      }
+    } catch {
+      this.incomplete = true
+    }
+  }
+
+  /**
    * Stores the verified files, then the page that names them, then forgets what `release`, the text in the page, no
    * longer names.
    */
   async store(files: [url: string, bytes: Blob][], release: string): Promise<Offline> {
     if (this.html === undefined || this.registration === undefined) return 'unsupported'
+    if (this.incomplete) return 'refused'
     try {
       await this.registration
       const cache = await caches.open(CACHE)

@@ -1,19 +1,21 @@
 // The module's exported functions as JavaScript: see wasm/module/ABI.md.
 import { ConsoleStdout, WASI } from '@bjorn3/browser_wasi_shim'
-import { NOTE_LIMIT, type Result } from '../protocol.js'
+import { NOTE_LIMIT, type Progress, type Result } from '../protocol.js'
+import type { Device } from './device.js'
 
-const ABI = 1
+const ABI = 2
 
 interface Exports extends WebAssembly.Exports {
   memory: WebAssembly.Memory
   bedside_abi(): number
   bedside_allocate(size: number): number
   bedside_release(address: number): void
-  bedside_open(address: number, length: number): number
+  bedside_open(address: number, length: number, device: number): number
   bedside_ready(model: number): number
   bedside_close(model: number): number
   bedside_begin(model: number, text: number, textLength: number, options: number, optionsLength: number): number
   bedside_finish(job: number): number
+  bedside_cancel(job: number): number
   bedside_output(): bigint
 }
 
@@ -44,33 +46,48 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 export class Module {
-  private constructor(private readonly exports: Exports) {}
+  private readonly devices = new Map<number, Device>()
+  private lastDevice = 0
+  private exports!: Exports
+
+  private constructor() {}
 
   static async start(bytes: ArrayBuffer): Promise<Module> {
+    const module = new Module()
     // What Go's runtime writes to stderr is dropped: nothing of a note may reach a console.
     const silent = new ConsoleStdout(() => {})
     const wasi = new WASI([], [], [silent, silent, silent], { debug: false })
-    const { instance } = await WebAssembly.instantiate(bytes, { wasi_snapshot_preview1: wasi.wasiImport })
+    const { instance } = await WebAssembly.instantiate(bytes, {
+      wasi_snapshot_preview1: wasi.wasiImport,
+      bedside_device: module.deviceImports(),
+    })
     const exports = instance.exports as Exports
+    module.exports = exports
     wasi.initialize({ exports })
     const abi = exports.bedside_abi()
     if (abi !== ABI) throw new Error(`the module speaks ABI ${abi}, the page ${ABI}`)
-    return new Module(exports)
+    return module
   }
 
-  open(manifest: Uint8Array): LoadingModel {
+  /** Opens a model: a linear one, or an encoder on the device, which it owns from then on; without one, on the reference. */
+  open(manifest: Uint8Array, device?: Device): LoadingModel {
+    const number = device === undefined ? 0 : ++this.lastDevice
+    if (device !== undefined) this.devices.set(number, device)
     const read = withoutCard(manifest)
     const address = this.put(read)
     try {
-      this.check(this.exports.bedside_open(address, read.length))
-      return new LoadingModel(this, JSON.parse(this.output()) as Plan)
+      this.check(this.exports.bedside_open(address, read.length, number))
+      return new LoadingModel(this, JSON.parse(this.output()) as Plan, number)
+    } catch (error) {
+      this.free(number)
+      throw error
     } finally {
       this.exports.bedside_release(address)
     }
   }
 
-  /** Answers with the result and the milliseconds the module took, note copied in and result read out. */
-  classify(model: number, text: string, options: Options): { result: Result; ms: number } {
+  /** Starts with a note. */
+  begin(model: number, text: string, options: Options): Job {
     const started = performance.now()
     if (text.length > NOTE_LIMIT) throw tooLarge()
     const note = encoder.encode(text)
@@ -78,34 +95,70 @@ export class Module {
     const wanted = encoder.encode(JSON.stringify(options))
     const noteAt = note.length === 0 ? 0 : this.put(note)
     const wantedAt = this.put(wanted)
-    let job: number
     try {
-      job = this.check(this.exports.bedside_begin(model, noteAt, note.length, wantedAt, wanted.length))
+      const job = this.check(this.exports.bedside_begin(model, noteAt, note.length, wantedAt, wanted.length))
+      return new Job(this, job, started)
     } finally {
       this.exports.bedside_release(noteAt)
       this.exports.bedside_release(wantedAt)
     }
-    this.check(this.exports.bedside_finish(job))
-    const result = JSON.parse(this.output()) as Result
-    return { result, ms: performance.now() - started }
   }
 
-  close(model: number): void {
-    this.check(this.exports.bedside_close(model))
+  /** A note's next part: how far the job is, or its result. */
+  finish(job: number): Progress | Result {
+    this.check(this.exports.bedside_finish(job))
+    return JSON.parse(this.output()) as Progress | Result
+  }
+
+  cancel(job: number): void {
+    this.check(this.exports.bedside_cancel(job))
   }
 
   ready(model: number): void {
     this.check(this.exports.bedside_ready(model))
   }
 
-  write(bytes: Uint8Array, address: number): void {
-    new Uint8Array(this.exports.memory.buffer).set(bytes, address >>> 0)
+  close(model: number, device: number): void {
+    this.check(this.exports.bedside_close(model))
+    this.free(device)
+  }
+
+  /** Where bytes are to be copied: the memory of a device, or the module's own for device 0. */
+  memory(device: number): Uint8Array {
+    const memory = device === 0 ? this.exports.memory : this.devices.get(device)!.memory
+    return new Uint8Array(memory.buffer)
+  }
+
+  private free(device: number): void {
+    this.devices.get(device)?.close()
+    this.devices.delete(device)
+  }
+
+  /** The functions of kernels/simd/ABI.md. Ranges outside a memory throw, which ends the module. */
+  private deviceImports(): WebAssembly.ModuleImports {
+    const copy = (to: Uint8Array, at: number, from: Uint8Array, begin: number, length: number) => {
+      if ((begin >>> 0) + (length >>> 0) > from.length) throw new RangeError('the range lies outside the memory')
+      to.set(from.subarray(begin >>> 0, (begin >>> 0) + (length >>> 0)), at >>> 0)
+    }
+    const device = (number: number) => {
+      const found = this.devices.get(number)
+      if (found === undefined) throw new RangeError(`there is no device ${number}`)
+      return found
+    }
+    const bytes = (number: number) => new Uint8Array(device(number).memory.buffer)
+    return {
+      reserve: (number: number, size: number) => (device(number).reserve(size >>> 0) ? 0 : 1),
+      write: (number: number, to: number, from: number, length: number) => copy(bytes(number), to, this.memory(0), from, length),
+      read: (number: number, to: number, from: number, length: number) => copy(this.memory(0), to, bytes(number), from, length),
+      run: (number: number, program: number) => device(number).run(program >>> 0),
+      threads: (number: number) => device(number).threads,
+    }
   }
 
   private put(bytes: Uint8Array): number {
     const address = this.exports.bedside_allocate(bytes.length)
     if (address === 0) throw new Refusal('out-of-memory', `The module has no room for ${bytes.length} bytes.`)
-    this.write(bytes, address)
+    this.memory(0).set(bytes, address >>> 0)
     return address
   }
 
@@ -124,40 +177,86 @@ export class Module {
   }
 }
 
+/** A note that is being read. */
+export class Job {
+  /** Milliseconds since it began, once it is done: the note copied in, the result read out, and what lay between. */
+  ms = 0
+  result: Result | undefined
+  progress: Progress | undefined
+
+  constructor(
+    private readonly module: Module,
+    private readonly job: number,
+    private readonly started: number,
+  ) {}
+
+  /** Reads the next part; true when that was the last. */
+  step(): boolean {
+    const answer = this.module.finish(this.job)
+    if ('of' in answer) {
+      this.progress = answer
+      return false
+    }
+    this.result = answer
+    this.ms = performance.now() - this.started
+    return true
+  }
+
+  /** Drops a job that is not done. */
+  cancel(): void {
+    this.module.cancel(this.job)
+  }
+}
+
 /** A model whose shards are still arriving. */
 export class LoadingModel {
-  private missing: number
+  private readonly missing: Set<number>
 
   constructor(
     private readonly module: Module,
     private readonly plan: Plan,
+    private readonly device: number,
   ) {
-    this.missing = plan.shards.length
+    this.missing = new Set(plan.shards.keys())
   }
 
-  /** Copies one shard to where the plan wants it; true when it was the last. Each shard comes once. */
+  /** Copies one shard to where the plan wants it; true when it was the last. */
   add(shard: number, bytes: Uint8Array): boolean {
     const want = this.plan.shards[shard]
-    if (want === undefined || want.size !== bytes.length) {
+    if (want === undefined || want.size !== bytes.length || !this.missing.delete(shard)) {
       throw new Refusal('bad-manifest', `Shard ${shard} is not what the manifest promises.`)
     }
-    for (const segment of want.segments) {
-      if (segment.to !== 'memory') throw new Refusal('bad-manifest', `This page has no device “${segment.to}”.`)
-      this.module.write(bytes.subarray(segment.offset, segment.offset + segment.length), segment.address)
+    for (const { offset, length, to, address } of want.segments) {
+      this.module.memory(to === 'device' ? this.device : 0).set(bytes.subarray(offset, offset + length), address >>> 0)
     }
-    this.missing--
-    return this.missing === 0
+    return this.missing.size === 0
+  }
+
+  /** Ends the loading; answers with the model, which can classify. */
+  finish(): OpenModel {
+    this.module.ready(this.plan.model)
+    return new OpenModel(this.module, this.plan.model, this.device)
   }
 
   /** Gives up: frees what was reserved. */
   drop(): void {
-    this.module.close(this.plan.model)
+    this.module.close(this.plan.model, this.device)
+  }
+}
+
+export class OpenModel {
+  constructor(
+    private readonly module: Module,
+    private readonly model: number,
+    private readonly device: number,
+  ) {}
+
+  begin(text: string, options: Options): Job {
+    return this.module.begin(this.model, text, options)
   }
 
-  /** The handle to classify with. */
-  finish(): number {
-    this.module.ready(this.plan.model)
-    return this.plan.model
+  close(): void {
+    this.module.close(this.model, this.device)
   }
 }
 

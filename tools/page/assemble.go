@@ -15,8 +15,9 @@ import (
 type Progress func(file string, done, total int)
 
 // Assemble writes the site to the directory out, with the module and the bundles in
-// the order in which the page offers them. It builds beside out and then swaps, so
-// that a failure leaves the old site as it was.
+// the order in which the page offers them, and the kernels built into this program where
+// a bundle needs them. It builds beside out and then swaps, so that a failure leaves the
+// old site as it was.
 func (p *Page) Assemble(out string, module []byte, bundles []fs.FS, progress Progress) error {
 	files, err := p.collect(module, bundles)
 	if err != nil {
@@ -66,6 +67,11 @@ func (p *Page) collect(module []byte, bundles []fs.FS) (map[string][]byte, error
 		}
 		seen[model.Manifest.URL] = true
 		release.Models = append(release.Models, model)
+		if model.Encoder && release.Kernels == nil {
+			if release.Kernels, err = addKernels(files); err != nil {
+				return nil, fmt.Errorf("bundle %s: %w", model.Name, err)
+			}
+		}
 	}
 	// Marshal escapes < and >, so no title can end the script element.
 	text, err := json.Marshal(release)

@@ -25,7 +25,7 @@ func addBundle(files map[string][]byte, from fs.FS) (Model, error) {
 	dir := "weights/" + m.Name + "." + manifest.SHA256[:hashDigits] + "/"
 	manifest.URL = dir + bundle.ManifestFile
 	files[manifest.URL] = b.Raw
-	model := Model{Name: m.Name, Title: m.Title, Question: m.Question, Manifest: manifest}
+	model := Model{Name: m.Name, Title: m.Title, Question: m.Question, Encoder: m.Encoder != nil, Manifest: manifest}
 	for i, shard := range m.Shards {
 		contents, err := b.ReadShard(i, nil)
 		if err != nil {

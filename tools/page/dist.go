@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -31,7 +32,7 @@ func FromDist(site fs.FS) (*Page, error) {
 			return fs.SkipDir
 		}
 		switch ext := path.Ext(name); {
-		case name == "index.html", name == release.Module.URL, name == ".gitkeep", ext == ".br", ext == ".gz":
+		case name == "index.html", slices.Contains(release.runtime(), name), name == ".gitkeep", ext == ".br", ext == ".gz":
 			return nil
 		}
 		p.files[name], err = fs.ReadFile(site, name)
@@ -43,8 +44,8 @@ func FromDist(site fs.FS) (*Page, error) {
 	return p, nil
 }
 
-// ReadRelease answers with what an assembled site pins: where its module and its
-// bundles lie.
+// ReadRelease answers with what an assembled site pins: where its module, its kernels
+// and its bundles lie.
 func ReadRelease(site fs.FS) (*Release, error) {
 	_, text, _, err := cutIndex(site)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 func FuzzFromDist(f *testing.F) {
 	f.Add([]byte(releaseStart + `{"module":{"url":"../sw.js","size":-1,"sha256":"x"},"models":[]}` + releaseEnd))
+	f.Add([]byte(releaseStart + `{"module":{},"kernels":{"url":"sw.js"},"models":[{"encoder":true}]}` + releaseEnd))
 	f.Add([]byte(releaseStart + releaseEnd))
 	f.Add([]byte(releaseEnd + releaseStart + "null" + releaseEnd))
 	f.Fuzz(func(t *testing.T, index []byte) {

@@ -8,7 +8,7 @@
 //	sw.js                 the service worker
 //	manifest.webmanifest  name and icon for installing the page
 //	licences.txt          of the packages bundled in
-//	assets/NAME.HASH.EXT  the module, the icon
+//	assets/NAME.HASH.EXT  the module, the icon, and the kernels where a bundle needs them
 //	weights/NAME.HASH/    a bundle: manifest.json and shards
 //
 // and beside every file that compresses a .br and a .gz form.
@@ -43,6 +43,7 @@ type Model struct {
 	Name     string   `json:"name"`
 	Title    string   `json:"title"`
 	Question string   `json:"question"`
+	Encoder  bool     `json:"encoder,omitempty"` // it computes on a device, for which the page needs the kernels
 	Manifest Pinned   `json:"manifest"`
 	Shards   []Pinned `json:"shards"` // in the manifest's order
 }
@@ -52,8 +53,18 @@ func (m Model) Dir() string { return path.Dir(m.Manifest.URL) }
 
 // Release is what index.html pins: everything the page ever fetches.
 type Release struct {
-	Module Pinned  `json:"module"`
-	Models []Model `json:"models"`
+	Module  Pinned  `json:"module"`
+	Kernels *Pinned `json:"kernels,omitempty"` // PackKernels; absent where no model needs them
+	Models  []Model `json:"models"`
+}
+
+// runtime lists the files that are of the release's making, not of a model's.
+func (r *Release) runtime() []string {
+	urls := []string{r.Module.URL}
+	if r.Kernels != nil {
+		urls = append(urls, r.Kernels.URL)
+	}
+	return urls
 }
 
 const hashDigits = 16 // of the SHA-256 in a file's name

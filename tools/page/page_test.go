@@ -3,11 +3,13 @@ package page
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +17,8 @@ import (
 	"strings"
 	"testing"
 
+	"bedside/kernels/simd/built"
+	"bedside/wasm/encoder/invented"
 	"bedside/weights"
 	"bedside/weights/bundle"
 
@@ -64,6 +68,31 @@ func writeBundle(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// writeEncoder makes a bundle with a tiny encoder.
+func writeEncoder(t *testing.T, name string) string {
+	t.Helper()
+	m, tensors := invented.Model(invented.Tiny(), weights.MultiLabel, []string{"a", "b"}, 1)
+	m.Name = name
+	dir := filepath.Join(t.TempDir(), name)
+	if err := bundle.Write(dir, m, tensors); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// kernels skips the test where they have not been emitted.
+func kernels(t *testing.T) []byte {
+	t.Helper()
+	pack, err := PackKernels()
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("the kernels are not built: run make kernels")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pack
 }
 
 func assemble(t *testing.T, p *Page, bundles ...string) string {
@@ -181,6 +210,71 @@ func TestEveryFileIsPinnedByContents(t *testing.T) {
 	}
 	if got := release.Models[1].Dir(); !strings.HasPrefix(got, "weights/two.") {
 		t.Errorf("Dir of the second model = %q", got)
+	}
+}
+
+func TestKernelsGoWhereTheyAreNeeded(t *testing.T) {
+	want := kernels(t)
+	linear, encoder := writeBundle(t, "linear"), writeEncoder(t, "encoder")
+	out := assemble(t, compiled(t), linear, encoder)
+	release, err := ReadRelease(os.DirFS(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if release.Kernels == nil || tree(t, out)[release.Kernels.URL] != string(want) || pin(release.Kernels.URL, want) != *release.Kernels {
+		t.Errorf("the release pins the kernels as %+v", release.Kernels)
+	}
+	if release.Models[0].Encoder || !release.Models[1].Encoder {
+		t.Errorf("encoders: %v, %v", release.Models[0].Encoder, release.Models[1].Encoder)
+	}
+	p, err := FromDist(os.DirFS(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(tree(t, out), tree(t, assemble(t, p, linear, encoder))) {
+		t.Error("assembling again from a site with kernels gives another site")
+	}
+	for name := range tree(t, assemble(t, p, linear)) {
+		if strings.Contains(name, "kernels") {
+			t.Errorf("%s is in a site that needs no kernels", name)
+		}
+	}
+}
+
+// TestPackHoldsEveryBuild takes the pack apart as the specification says.
+func TestPackHoldsEveryBuild(t *testing.T) {
+	pack, found := kernels(t), map[string][]byte{}
+	rest, ok := bytes.CutPrefix(pack, emptyModule)
+	if !ok {
+		t.Fatalf("the pack begins with %x", pack[:8])
+	}
+	number := func(b []byte) (int, []byte) {
+		n, width := binary.Uvarint(b)
+		if width <= 0 || n > uint64(len(b)-width) {
+			t.Fatalf("a size of %d with %d bytes left", n, len(b))
+		}
+		return int(n), b[width:]
+	}
+	for len(rest) > 0 {
+		if rest[0] != 0 {
+			t.Fatalf("a section of kind %d", rest[0])
+		}
+		size, body := number(rest[1:])
+		rest = body[size:]
+		name, text := number(body[:size])
+		found[string(text[:name])] = text[name:]
+	}
+	for _, name := range []string{"plain-single", "plain-shared", "relaxed-single", "relaxed-shared", "dot-single", "dot-shared"} {
+		want, err := built.Kernels(name + ".wasm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(found[name], want) {
+			t.Errorf("%s: %d bytes, want %d", name, len(found[name]), len(want))
+		}
+	}
+	if len(found) != 6 {
+		t.Errorf("%d builds in the pack", len(found))
 	}
 }
 
@@ -370,6 +464,29 @@ func TestCompressedFormsUnpackToTheFile(t *testing.T) {
 	}
 	if seen < 6 {
 		t.Errorf("%d compressed files, want both forms of index, icon, manifest and more", seen)
+	}
+}
+
+func TestDenseWeightsAreNotCompressed(t *testing.T) {
+	dense := make([]byte, 2<<20)
+	rand.NewChaCha8([32]byte{}).Read(dense)
+	sparse := make([]byte, len(dense))
+	for i := 0; i < len(sparse); i += 16 {
+		sparse[i] = dense[i]
+	}
+	for _, c := range []struct {
+		name     string
+		contents []byte
+		want     bool
+	}{
+		{"dense", dense, false},
+		{"sparse", sparse, true},
+		{"dense but small", dense[:1<<20-1], true},
+		{"large enough to be looked at", sparse[:1<<20], true},
+	} {
+		if got := worthwhile(c.contents); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package page
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"maps"
 	"os"
@@ -11,8 +13,8 @@ import (
 	"sync"
 )
 
-// compressible are the kinds of files that get compressed forms. Shards are: int8
-// weights of rare n-grams are mostly zero.
+// compressible are the kinds of files that may get compressed forms. Shards are: int8
+// weights of rare n-grams are mostly zero. An encoder's are not, see worthwhile.
 var compressible = map[string]bool{
 	".html": true, ".js": true, ".json": true, ".shard": true, ".svg": true,
 	".txt": true, ".wasm": true, ".webmanifest": true,
@@ -65,7 +67,7 @@ func writeOne(dir, name string, contents []byte, cache cache) error {
 	if err := os.WriteFile(file, contents, 0o644); err != nil {
 		return err
 	}
-	if !compressible[path.Ext(name)] {
+	if !compressible[path.Ext(name)] || !worthwhile(contents) {
 		return nil
 	}
 	for _, f := range forms {
@@ -81,4 +83,19 @@ func writeOne(dir, name string, contents []byte, cache cache) error {
 		}
 	}
 	return nil
+}
+
+// worthwhile says whether a large file shrinks by a quarter: a browser unpacks it each time
+// it reads it from its cache, which for dense weights takes longer than their last tenth
+// takes to arrive. A piece from the middle speaks for the whole.
+func worthwhile(contents []byte) bool {
+	const large, piece = 1 << 20, 256 << 10
+	if len(contents) < large {
+		return true
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	w.Write(contents[len(contents)/2:][:piece]) // a buffer takes all
+	w.Close()
+	return packed.Len() < piece*3/4
 }
