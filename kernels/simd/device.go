@@ -98,8 +98,7 @@ func (d *Device) Run(program []kernels.Op) error {
 	if err := d.hold(&d.scratch, need*d.host.Threads()); err != nil {
 		return err
 	}
-	size := len(encode(program, 0, 0, 0))
-	if err := d.hold(&d.program, size); err != nil {
+	if err := d.hold(&d.program, encodedBytes(program)); err != nil {
 		return err
 	}
 	d.host.Write(d.program.Address, encode(program, d.program.Address, d.scratch.Address, uint32(need)))

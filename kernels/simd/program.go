@@ -136,7 +136,7 @@ type encoder struct {
 // encode is the program as bytes for address base.
 func encode(program []kernels.Op, base, scratch, scratchBytes uint32) []byte {
 	e := &encoder{base: base, records: len(program)}
-	e.out = make([]byte, 0, 4*(HeaderWords+RecordWords*len(program)))
+	e.out = make([]byte, 0, encodedBytes(program))
 	for _, w := range []uint32{uint32(len(program)), scratch, scratchBytes, 0} {
 		e.out = binary.LittleEndian.AppendUint32(e.out, w)
 	}
@@ -144,6 +144,20 @@ func encode(program []kernels.Op, base, scratch, scratchBytes uint32) []byte {
 		e.record(op)
 	}
 	return append(e.out, e.tables...)
+}
+
+// encodedBytes is the length of what encode makes.
+func encodedBytes(program []kernels.Op) int {
+	words := HeaderWords + RecordWords*len(program)
+	for _, op := range program {
+		switch o := op.(type) {
+		case kernels.Attention:
+			words += SequenceWords * len(o.Sequences)
+		case kernels.Pool:
+			words += SequenceWords * len(o.Sequences)
+		}
+	}
+	return 4 * words
 }
 
 func (e *encoder) record(op kernels.Op) {

@@ -17,6 +17,7 @@ const (
 
 const (
 	spins      = 4000          // looks at the turn before a thread sleeps, some microseconds
+	courtesy   = 5_000_000     // nanoseconds that a helper waits for a run to begin
 	patience   = 5_000_000_000 // nanoseconds without progress after which a run is given up
 	maxRecords = 1 << 16
 )
@@ -32,10 +33,28 @@ func (e *emitter) driver(kernels []kernel) {
 	work := e.work(perform)
 	e.lead(work, count)
 
-	help := e.Func()
-	thread := Parameter[I32](help)
-	help.Drop(help.CallI32(work, thread.Get(), Const(0)))
-	e.Export("help", help)
+	e.help(work)
+}
+
+// help exports what the other threads do. They are told of a run before it begins, and may
+// be here first.
+func (e *emitter) help(work *Func) {
+	f := e.Func()
+	thread := Parameter[I32](f)
+	zero := Const(0)
+	seen := Local[I32](f)
+	f.Block(func(over Label) {
+		f.Loop(func(again Label) {
+			seen.Set(AtomicLoadI32(zero, turn))
+			idle := seen.Get().And(Const(0xffff)).GeU(LoadI32(AtomicLoadI32(zero, program), 0))
+			f.If(idle, func() {
+				over.BranchIf(AtomicWait(zero, turn, seen.Get(), Const64(courtesy)).Eq(Const(2)))
+				again.Branch()
+			})
+		})
+		f.Drop(f.CallI32(work, thread.Get(), Const(0)))
+	})
+	e.Export("help", f)
 }
 
 // perform runs a piece of a record.
@@ -130,6 +149,7 @@ func (e *emitter) lead(work, count *Func) {
 		f.AtomicStoreI32(record.Get(), 4*simd.Pieces, pieces.Get())
 	})
 	f.AtomicStoreI64(zero, claim, Wide(next.Get(), Const(0)))
+	f.Drop(AtomicNotify(zero, turn, Const(-1)))
 	f.Return(f.CallI32(work, Const(0), Const(1)))
 	e.Export("run", f)
 }
