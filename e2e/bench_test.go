@@ -36,12 +36,10 @@ func TestMeasure(t *testing.T) {
 	add := func(what, format string, values ...any) {
 		rows = append(rows, [2]string{what, fmt.Sprintf(format, values...)})
 	}
-	if os.Getenv("ONLY") == "" {
 	measureLatency(t, add)
 	measureOpening(t, add)
-	}
 	measureEncoder(t, add)
-	if os.Getenv("ONLY") == "" { measureHeadless(t, add) }
+	measureHeadless(t, add)
 	var table strings.Builder
 	table.WriteString("\n| what | measured |\n|---|---|\n")
 	for _, row := range rows {

@@ -203,7 +203,7 @@ export class Engine extends EventTarget {
   /** Loads the model onto another device and reads the note again: once, for the note may be what kills devices. */
   private lost({ id, model }: Extract<FromWorker, { kind: 'lost' }>): void {
     const call = this.waiting.get(id)
-    if (call?.lost) this.take(id)!.reject(deviceLost())
+    if (call?.lost) this.take(id)!.reject(deviceLost('twice'))
     else if (call !== undefined) call.lost = true
     Object.assign(this.models[model]!, { state: 'loading', lost: true })
     this.tellOuter({ kind: 'load', model })
@@ -214,7 +214,7 @@ export class Engine extends EventTarget {
   private giveUp(model: number): void {
     delete this.models[model]!.lost
     for (const [id, call] of this.waiting) {
-      if (call.model === model && call.lost) this.take(id)!.reject(deviceLost())
+      if (call.model === model && call.lost) this.take(id)!.reject(deviceLost('and could not be loaded again'))
     }
   }
 
@@ -284,6 +284,6 @@ function advice(code: string): string {
   return code === 'out-of-memory' ? '. Closing other tabs may help, or a smaller model.' : ''
 }
 
-function deviceLost(): Refused {
-  return new Refused('device-lost', 'The classifier broke down over this note, twice. Your note is still here.')
+function deviceLost(how: string): Refused {
+  return new Refused('device-lost', `The classifier broke down over this note, ${how}. Your note is still here.`)
 }

@@ -15,7 +15,12 @@ onmessage = async ({ data }) => {
 // Claims a piece of a run, as kernels/simd/emit/driver.go says, and dies on it.
 function betray() {
   const turn = new Int32Array(memory.buffer, 68, 1)
-  for (let operation = 0; operation < 1 || operation > 1000; ) operation = Atomics.load(turn, 0) & 0xffff
-  Atomics.add(new BigInt64Array(memory.buffer, 64, 1), 0, 1n)
+  const claim = new BigInt64Array(memory.buffer, 64, 1)
+  for (let piece = Infinity; piece > 1; ) {
+    const before = Atomics.load(turn, 0)
+    while (Atomics.load(turn, 0) === before);
+    const operation = Atomics.load(turn, 0) & 0xffff
+    if (operation > 0 && operation < 1000) piece = Number(Atomics.add(claim, 0, 1n) & 0xffffffffn)
+  }
   close()
 }
