@@ -77,17 +77,19 @@ func (h *helpers) now() []target.SessionID {
 	return slices.Clone(h.sessions)
 }
 
-// strike ends what helpers are at, in the middle of it. The browser's answer goes to a
-// session that nobody listens to, so it is not waited for.
+// strike ends what helpers are at, in the middle of it, several times in a row. The
+// browser's answer goes to a session that nobody listens to, so it is not waited for.
 func (h *helpers) strike(sessions []target.SessionID) {
 	worker := chromedp.FromContext(h.ctx).Target
 	own := worker.SessionID
 	defer func() { worker.SessionID = own }()
-	for _, session := range sessions {
-		worker.SessionID = session
-		ctx, cancel := context.WithTimeout(h.ctx, 20*time.Millisecond)
-		_ = worker.Call(ctx, runtime.TerminateExecution.Method, cdp.Empty{}, nil)
-		cancel()
+	for range 20 {
+		for _, session := range sessions {
+			worker.SessionID = session
+			ctx, cancel := context.WithTimeout(h.ctx, 2*time.Millisecond)
+			_ = worker.Call(ctx, runtime.TerminateExecution.Method, cdp.Empty{}, nil)
+			cancel()
+		}
 	}
 }
 

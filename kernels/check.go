@@ -149,8 +149,8 @@ func (a Activation) known() error {
 
 func within(sequences []Sequence, rows int) error {
 	for i, s := range sequences {
-		if s.First < 0 || s.Rows < 1 || s.First > rows-s.Rows || s.Keys < 1 || s.Keys > s.Rows {
-			return fmt.Errorf("sequence %d, rows %d+%d with %d keys, does not fit %d rows", i, s.First, s.Rows, s.Keys, rows)
+		if s.First < 0 || s.Rows < 1 || s.First > rows-s.Rows || s.Keys < 1 || s.First > rows-s.Keys {
+			return fmt.Errorf("sequence %d, %d rows and %d keys from row %d on, does not fit %d rows", i, s.Rows, s.Keys, s.First, rows)
 		}
 	}
 	return nil

@@ -63,8 +63,9 @@ type Norm struct {
 	Epsilon     float32
 }
 
-// Sequence is rows of a batch that attend to each other: rows First to First+Rows-1 ask,
-// the first Keys of them answer. Keys < Rows masks the padding at the end.
+// Sequence is rows of a batch that belong together, from First on: the first Rows of them
+// ask, the first Keys answer. Fewer keys than rows mask the padding at the end; fewer rows
+// ask for no more than is read.
 type Sequence struct {
 	First, Rows, Keys int
 }

@@ -217,6 +217,7 @@ func TestAttention(t *testing.T) {
 		{1, 1, 1, []kernels.Sequence{{First: 0, Rows: 1, Keys: 1}}},
 		{7, 2, 12, []kernels.Sequence{{First: 0, Rows: 7, Keys: 7}}},
 		{9, 3, 5, []kernels.Sequence{{First: 0, Rows: 4, Keys: 2}, {First: 4, Rows: 3, Keys: 3}, {First: 8, Rows: 1, Keys: 1}}},
+		{9, 2, 4, []kernels.Sequence{{First: 0, Rows: 1, Keys: 5}, {First: 6, Rows: 2, Keys: 3}}},
 		{3, 4, 8, nil},
 	} {
 		b := newBench(t)

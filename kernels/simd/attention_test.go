@@ -33,6 +33,7 @@ func attentionCases() []attentionCase {
 		{"blocks of queries", 200, 1, 26, one(200, 193), 1},
 		{"several sequences", 40, 2, 12, []kernels.Sequence{{First: 0, Rows: 9, Keys: 4}, {First: 9, Rows: 1, Keys: 1}, {First: 16, Rows: 20, Keys: 20}}, 1},
 		{"sequences in another order", 24, 1, 32, []kernels.Sequence{{First: 20, Rows: 4, Keys: 3}, {First: 0, Rows: 8, Keys: 8}}, 1},
+		{"fewer rows than keys", 40, 3, 12, []kernels.Sequence{{First: 0, Rows: 1, Keys: 23}, {First: 23, Rows: 2, Keys: 17}}, 1},
 		{"no sequence", 3, 1, 8, nil, 1},
 		{"large scores", 30, 2, 64, one(30, 30), 5},
 		{"scores that underflow", 30, 2, 16, one(30, 27), 12},
@@ -92,7 +93,9 @@ func hideUnasked(qkv []float32, c attentionCase) {
 	for _, s := range c.sequences {
 		for i := range s.Rows {
 			asks[s.First+i] = true
-			answers[s.First+i] = i < s.Keys
+		}
+		for i := range s.Keys {
+			answers[s.First+i] = true
 		}
 	}
 	for i := range qkv {

@@ -58,15 +58,13 @@ async function attempt(index: number, fresh: boolean, again: boolean): Promise<v
   handing[index]?.abort()
   const current = (handing[index] = new AbortController())
   const opened = handInManifest(index)
-  const shards = handInShards(index, again, opened, current.signal)
-  shards.catch(() => {}) // told below, unless there is more to tell
-  try {
-    await opened
-    await shards
-  } finally {
-    current.abort()
-  }
-  status.delivered()
+  await all([opened, handInShards(index, again, opened, current)])
+  if (!current.signal.aborted) status.delivered()
+}
+
+/** Waits for the end of all before it throws: what were still on its way could fail the next attempt. */
+async function all(promises: Iterable<Promise<void>>): Promise<void> {
+  for (const end of await Promise.allSettled(promises)) if (end.status === 'rejected') throw end.reason
 }
 
 function runtimeFiles(model: Model): ['module' | 'kernels', Pinned][] {
@@ -85,12 +83,13 @@ async function handIn(kind: 'module' | 'kernels', file: Pinned): Promise<void> {
 }
 
 async function handInManifest(index: number): Promise<void> {
-  await Promise.all(runtime.values())
-  frame!.send({ kind: 'manifest', model: index, bytes: await library.take(release.models[index]!.manifest) })
+  const manifest = library.take(release.models[index]!.manifest)
+  await all([...runtime.values(), manifest.then(() => {})])
+  frame!.send({ kind: 'manifest', model: index, bytes: await manifest })
 }
 
 /** Hands shards in as they arrive, in any order; no more are held here than are on their way. */
-async function handInShards(index: number, again: boolean, opened: Promise<void>, ended: AbortSignal): Promise<void> {
+async function handInShards(index: number, again: boolean, opened: Promise<void>, current: AbortController): Promise<void> {
   const model = release.models[index]!
   const queue = model.shards.entries()
   const keep = kept(model)
@@ -99,12 +98,16 @@ async function handInShards(index: number, again: boolean, opened: Promise<void>
       library.want([file], again)
       const bytes = await (keep ? library.take(file) : library.give(file))
       await opened
-      if (ended.aborted) return
+      if (current.signal.aborted) return
       frame!.send({ kind: 'shard', model: index, shard, bytes })
       if (!keep) passed.add(file)
     }
   }
-  await Promise.all(Array.from({ length: LANES }, lane))
+  const failed = (error: unknown) => {
+    current.abort()
+    throw error
+  }
+  await all(Array.from({ length: LANES }, () => lane().catch(failed)))
 }
 
 async function openFrame(): Promise<void> {

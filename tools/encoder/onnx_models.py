@@ -10,8 +10,8 @@ needs numpy and onnx (Debian: python3-onnx); torch is not needed. NAME is bert-b
 
 and then perhaps
 
-    -outliers   six hidden channels have a gamma 10 to 20 times as large in every layer norm, as some channels of
-                trained encoders have
+    -outliers   six hidden channels lie 10 to 20 off zero behind every layer norm, where others have a deviation of 1,
+                and vary 2 to 4 times as much: what trained encoders have, https://arxiv.org/abs/2105.06990
 
 Everything is drawn from fixed seeds: weights of deviation 0.05, gammas 1 + 0.05 n. Each model becomes a directory:
 
@@ -84,11 +84,15 @@ def draw(c, seed):
     if c["identity"]:
         p["head.weight"], p["head.bias"] = np.eye(h, dtype=np.float32), np.zeros(h, np.float32)
     if c["outliers"]:
-        # The same factor in every norm: with others in each, any rounding at all grows from layer to layer.
-        channels, factors = random.permutation(h)[:6], random.uniform(10, 20, 6).astype(np.float32)
+        # The same channels in every norm. By larger gammas alone, those channels would feed themselves from layer to
+        # layer until the network amplifies any rounding at all.
+        channels = random.permutation(h)[:6]
+        factors, offsets = random.uniform(2, 4, 6), random.uniform(10, 20, 6) * random.choice((-1, 1), 6)
         for name in p:
             if name.endswith(".gamma"):
-                p[name][channels] *= factors
+                p[name][channels] *= factors.astype(np.float32)
+            if name.endswith(".beta"):
+                p[name][channels] += offsets.astype(np.float32)
     return p
 
 

@@ -1,6 +1,8 @@
 package encoder
 
 import (
+	"slices"
+
 	"bedside/kernels"
 	"bedside/weights"
 )
@@ -60,14 +62,20 @@ func (e *Encoder) compile(windows []kernels.Sequence) (ops []kernels.Op, pooled,
 		l := &n.layers[i]
 		qkv := matrix(s.wide, rows, 3*h)
 		p.dense(&l.qkv, hidden, kernels.Identity, qkv, kernels.Matrix{})
-		p.add(kernels.Attention{QKV: qkv, Heads: e.shape.Heads, Sequences: windows, Out: context})
+		attention := kernels.Attention{QKV: qkv, Heads: e.shape.Heads, Sequences: windows, Out: context}
 		var next *dense
 		if i+1 < len(n.layers) {
 			next = &n.layers[i+1].qkv
+			p.add(attention)
 		} else if e.shape.Pool == weights.PoolFirst && !e.every {
-			// What follows goes row by row, and first rows alone are read.
-			p.add(kernels.Pool{In: context, Sequences: windows, Out: side}, kernels.Pool{In: hidden, Sequences: windows, Out: pooled})
+			// First rows alone are read, and what follows goes row by row.
+			attention.Sequences = firstRows(windows)
+			p.add(attention,
+				kernels.Pool{In: context, Sequences: windows, Out: side},
+				kernels.Pool{In: hidden, Sequences: windows, Out: pooled})
 			context, hidden = side, pooled
+		} else {
+			p.add(attention)
 		}
 		p.dense(&l.output, context, kernels.Identity, hidden, hidden)
 		p.normalize(hidden, l.outputNorm, &l.up)
@@ -87,6 +95,15 @@ func (e *Encoder) compile(windows []kernels.Sequence) (ops []kernels.Op, pooled,
 	logits = matrix(s.logits, len(windows), e.labels)
 	p.dense(&n.head, pooled, kernels.Identity, logits, kernels.Matrix{})
 	return p.ops, pooled, logits
+}
+
+// firstRows is windows of which the first row alone asks.
+func firstRows(windows []kernels.Sequence) []kernels.Sequence {
+	firsts := slices.Clone(windows)
+	for i := range firsts {
+		firsts[i].Rows = 1
+	}
+	return firsts
 }
 
 func matrix(b kernels.Buffer, rows, columns int) kernels.Matrix {
