@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
+	"bedside/kernels/simd/headless"
 	"bedside/weights"
 )
 
@@ -93,8 +93,8 @@ func TestInt8StaysNear(t *testing.T) {
 	}
 }
 
-// TestLargeModels holds models of real shapes to torch, and tells how near int8 without
-// smoothing comes. It takes minutes:
+// TestLargeModels holds models of real shapes to torch, on the reference and on SIMD kernels
+// under wazero, and tells how near int8 without smoothing comes. It takes minutes:
 //
 //	tools/encoder/bert_goldens.py --large DIR
 //	BEDSIDE_LARGE=DIR go test ./wasm/encoder -run Large -v
@@ -106,22 +106,34 @@ func TestLargeModels(t *testing.T) {
 	for _, name := range []string{"minilm-l6", "bert-base"} {
 		c, g := openDir(t, filepath.Join(root, name))
 		floats, int8s := loadAs(t, c, weights.Float32), loadAs(t, c, weights.Int8)
+		kernels, err := headless.NewDevice(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, values := c.bundle(t, weights.Float32)
+		simd := load(t, kernels, m, values)
 		for _, want := range g.Cases {
-			begin := time.Now()
-			r := answer(t, floats, want.Text)
-			took := time.Since(begin).Seconds()
-			q := answer(t, int8s, want.Text)
-			worst := 0.0
-			for l, x := range r.Logits {
-				worst = max(worst, math.Abs(x-want.Exact[l]))
-			}
-			t.Logf("%s, %d tokens: logits within %.2g of torch in float64, %.1f s; int8: cosine %.5f",
-				name, len(want.IDs), worst, took, cosine(q.Pooled, r.Pooled))
-			if r.Tokens != len(want.IDs)-2 || worst > 1e-4 {
-				t.Errorf("%s: %d tokens, logits differ by %g", name, r.Tokens, worst)
+			r, v, q := answer(t, floats, want.Text), answer(t, simd, want.Text), answer(t, int8s, want.Text)
+			defined, quick := furthest(r.Logits, want.Exact), furthest(v.Logits, want.Exact)
+			t.Logf("%s, %d tokens: logits within %.2g of torch in float64, on SIMD within %.2g; int8: cosine %.5f",
+				name, len(want.IDs), defined, quick, cosine(q.Pooled, r.Pooled))
+			if r.Tokens != len(want.IDs)-2 || max(defined, quick) > 1e-4 {
+				t.Errorf("%s: %d tokens, logits differ by %g and %g", name, r.Tokens, defined, quick)
 			}
 		}
+		if err := kernels.Close(); err != nil {
+			t.Error(err)
+		}
 	}
+}
+
+// furthest is the largest difference of two elements.
+func furthest(a, b []float64) float64 {
+	worst := 0.0
+	for i, x := range a {
+		worst = max(worst, math.Abs(x-b[i]))
+	}
+	return worst
 }
 
 func cosine(a, b []float32) float64 {
