@@ -113,12 +113,13 @@ func (d *Device) Run(program []kernels.Op) error {
 	}
 }
 
-// hold makes sure that a buffer has at least so many bytes.
+// hold makes sure that a buffer has at least so many bytes. What it had is not given back, so
+// it grows to twice that at least: then all there ever was is less than what there is.
 func (d *Device) hold(b *kernels.Buffer, bytes int) error {
 	if int(b.Bytes) >= bytes {
 		return nil
 	}
-	buffers, err := d.Allocate(bytes)
+	buffers, err := d.Allocate(max(bytes, 2*int(b.Bytes)))
 	if err == nil {
 		*b = buffers[0]
 	}
