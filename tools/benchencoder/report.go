@@ -104,6 +104,9 @@ func (o Opening) print() {
 		o.Model, o.Threads, titles[o.Engine],
 		at(func(v visit) float64 { return v.Ready }), at(func(v visit) float64 { return v.Answered }),
 		o.Cold.Ready, float64(o.CodeBytes)/1e3, megabytes(o.WeightBytes), megabytes(o.Peak), megabytes(o.Opened), megabytes(o.Empty))
+	if len(o.Fetched) > 0 {
+		fmt.Printf("| | | of that, fetching and hashing alone | %.0f ms | | | | | |\n", median(o.Fetched))
+	}
 	if o.Refetch > 0 {
 		fmt.Printf("\n(%s: the cache did not hold everything: %d bytes were fetched again.)\n\n", titles[o.Engine], o.Refetch)
 	}

@@ -1,7 +1,7 @@
 // The bench page. The Go program calls the functions of `bench`; nothing here decides what is measured.
 import type { DeviceName } from '../../../site/protocol.js'
 import { type Answer, Caller, type Engine, type Note, type Opening } from './engine.js'
-import { Own } from './own.js'
+import { fetchAll, Own } from './own.js'
 import { Peer } from './peer.js'
 
 interface Contest {
@@ -86,7 +86,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-const bench = { open, visit, contest, run, tokenize, isolated: crossOriginIsolated }
+const bench = { open, visit, fetchAll, contest, run, tokenize, isolated: crossOriginIsolated }
 declare global {
   interface Window {
     bench: typeof bench
