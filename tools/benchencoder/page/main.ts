@@ -30,7 +30,7 @@ function engine(name: Name): Engine {
 /** The device is ours, where it is not for the engine to choose. */
 async function open(name: Name, model: string, threads: number, device?: DeviceName): Promise<Opening> {
   opened[name]?.close()
-  return (opened[name] = name === 'own' ? new Own(device) : new Peer()).open(model, threads)
+  return (opened[name] = name === 'own' ? new Own(device) : new Peer(device === 'webgpu' ? device : 'wasm')).open(model, threads)
 }
 
 /** Both engines round after round, each first in half of them. */
