@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bedside/kernels"
+	"bedside/kernels/devicetest"
 	"bedside/kernels/reference"
 )
 
@@ -68,11 +69,11 @@ func activated(t *testing.T, d kernels.Device, f kernels.Activation, x []float32
 	t.Helper()
 	a := &allocator{Device: d}
 	m := a.matrix(1, len(x))
-	got := a.after([]kernels.Op{kernels.Activate{Activation: f, InOut: m}}, m.Buffer, written{m.Buffer, floats(x)})
+	got := a.after([]kernels.Op{kernels.Activate{Activation: f, InOut: m}}, m.Buffer, written{m.Buffer, devicetest.Floats(x)})
 	if a.err != nil {
 		t.Fatal(a.err)
 	}
-	return asFloats(got)
+	return devicetest.AsFloats(got)
 }
 
 // TestQuantizeActivated: quantizing with an activation is what the reference makes of the
@@ -90,12 +91,12 @@ func TestQuantizeActivated(t *testing.T) {
 					}
 					a := &allocator{Device: d}
 					op := kernels.Quantize{In: a.matrix(s.rows, s.columns), Activation: f.of, Out: a.quantized(s.rows, s.columns)}
-					before := []written{{op.In.Buffer, floats(x)}}
+					before := []written{{op.In.Buffer, devicetest.Floats(x)}}
 					var by []float32
 					if i%2 == 0 {
 						by = normals(r, s.columns)
 						op.Multiplier = a.take(4 * s.columns)
-						before = append(before, written{op.Multiplier, floats(by)})
+						before = append(before, written{op.Multiplier, devicetest.Floats(by)})
 					}
 					data := a.after([]kernels.Op{op}, op.Out.Buffer, before...)
 					if a.err != nil {

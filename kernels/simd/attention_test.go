@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"bedside/kernels"
+	"bedside/kernels/devicetest"
 )
 
 // attentionCase is normal random queries, keys and values. Queries and keys are multiplied by spread,
@@ -73,10 +74,10 @@ func testAttention(t *testing.T, d kernels.Device, c attentionCase) {
 	for i := range out {
 		out[i] = float32(i)
 	}
-	agree(t, d, []operand{
-		{data: floats(qkv)},
-		{data: floats(out), compare: within(attentionError(c.spread), 0)},
-		{data: make([]byte, 64)}, // nothing is written behind Out
+	devicetest.Agree(t, d, []devicetest.Operand{
+		{Data: devicetest.Floats(qkv)},
+		{Data: devicetest.Floats(out), Compare: devicetest.Within(attentionError(c.spread), 0)},
+		{Data: make([]byte, 64)}, // nothing is written behind Out
 	}, func(_ kernels.Device, b []kernels.Buffer) []kernels.Op {
 		return []kernels.Op{kernels.Attention{
 			QKV: kernels.Matrix{Buffer: b[0], Rows: c.rows, Columns: 3 * columns}, Heads: c.heads,

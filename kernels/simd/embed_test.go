@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"bedside/kernels"
+	"bedside/kernels/devicetest"
 )
 
 // TestEmbed: tables of int8 and float32 in all combinations.
@@ -22,10 +23,10 @@ func TestEmbed(t *testing.T) {
 
 func testEmbed(t *testing.T, d kernels.Device, rows, columns int, packed [3]bool) {
 	r := rand.New(rand.NewPCG(uint64(rows), uint64(columns)))
-	operands := []operand{
+	operands := []devicetest.Operand{
 		// units are about 1, gamma and beta at most about 4; rounding the sum of three adds to the norm's own error
-		{data: make([]byte, 4*rows*columns), compare: within(3e-6, 1e-6)},
-		{data: floats(normals(r, columns))}, {data: floats(normals(r, columns))},
+		{Data: make([]byte, 4*rows*columns), Compare: devicetest.Within(3e-6, 1e-6)},
+		{Data: devicetest.Floats(normals(r, columns))}, {Data: devicetest.Floats(normals(r, columns))},
 	}
 	sizes := [3]int{11, 7, 2}
 	for i, size := range sizes {
@@ -33,8 +34,8 @@ func testEmbed(t *testing.T, d kernels.Device, rows, columns int, packed [3]bool
 		for j := range ids {
 			ids[j] = int32(r.IntN(size))
 		}
-		values := operand{data: floats(normals(r, size*columns))}
-		scales := operand{data: []byte{}}
+		values := devicetest.Operand{Data: devicetest.Floats(normals(r, size*columns))}
+		scales := devicetest.Operand{Data: []byte{}}
 		if packed[i] {
 			q := make([]int8, size*columns)
 			for j := range q {
@@ -44,11 +45,11 @@ func testEmbed(t *testing.T, d kernels.Device, rows, columns int, packed [3]bool
 			for j := range s {
 				s[j] = s[j]*0.001 + 0.01
 			}
-			values.data, scales.data = int8s(q), floats(s)
+			values.Data, scales.Data = devicetest.Int8s(q), devicetest.Floats(s)
 		}
-		operands = append(operands, operand{data: ints(ids)}, values, scales)
+		operands = append(operands, devicetest.Operand{Data: devicetest.Ints(ids)}, values, scales)
 	}
-	agree(t, d, operands, func(_ kernels.Device, b []kernels.Buffer) []kernels.Op {
+	devicetest.Agree(t, d, operands, func(_ kernels.Device, b []kernels.Buffer) []kernels.Op {
 		table := func(i int) kernels.Table {
 			t := kernels.Table{Values: b[4+3*i], Scales: b[5+3*i], Rows: sizes[i], Columns: columns}
 			if !packed[i] {

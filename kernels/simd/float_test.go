@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"bedside/kernels"
+	"bedside/kernels/devicetest"
 )
 
 func TestLinearFloat(t *testing.T) {
@@ -31,14 +32,14 @@ func testLinearFloat(t *testing.T, d kernels.Device, rows, in, out int, residual
 		}
 		return v
 	}
-	agree(t, d, []operand{
-		{data: floats(random(rows * in))},
-		{data: floats(kernels.PackPanels(random(in*out), in, out))},
-		{data: floats(random(kernels.Padded(out, kernels.PanelWidth)))},
-		{data: floats(random(rows * out))},
+	devicetest.Agree(t, d, []devicetest.Operand{
+		{Data: devicetest.Floats(random(rows * in))},
+		{Data: devicetest.Floats(kernels.PackPanels(random(in*out), in, out))},
+		{Data: devicetest.Floats(random(kernels.Padded(out, kernels.PanelWidth)))},
+		{Data: devicetest.Floats(random(rows * out))},
 		// a sum of n normal products grows to √n, and is rounded n times
-		{data: floats(random(rows * out)), compare: within(3e-6+2e-7*float64(in), 0)},
-		{data: make([]byte, 64)}, // nothing is written behind Out
+		{Data: devicetest.Floats(random(rows * out)), Compare: devicetest.Within(3e-6+2e-7*float64(in), 0)},
+		{Data: make([]byte, 64)}, // nothing is written behind Out
 	}, func(_ kernels.Device, b []kernels.Buffer) []kernels.Op {
 		o := kernels.LinearFloat{
 			In:      kernels.Matrix{Buffer: b[0], Rows: rows, Columns: in},

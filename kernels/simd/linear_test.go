@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"bedside/kernels"
+	"bedside/kernels/devicetest"
 )
 
 // TestLinear quantizes and multiplies. With scales of 1 and no bias the outputs are the
@@ -53,11 +54,11 @@ func testSums(t *testing.T, d kernels.Device, r *rand.Rand, rows, in, out int) {
 		ones[i] = 1
 	}
 	program := linearProgram(rows, in, out, false)
-	agree(t, d, []operand{
-		{data: floats(x)},
-		{data: int8s(kernels.PackInt8(w, in, out))}, {data: floats(ones)}, {data: ints(kernels.PackedSums(w, in, out))}, {data: floats(zeros)},
-		{data: make([]byte, 4*rows*out)},
-		{data: make([]byte, 2*rows*(in+16)+8*rows+64), compare: ignore},
+	devicetest.Agree(t, d, []devicetest.Operand{
+		{Data: devicetest.Floats(x)},
+		{Data: devicetest.Int8s(kernels.PackInt8(w, in, out))}, {Data: devicetest.Floats(ones)}, {Data: devicetest.Ints(kernels.PackedSums(w, in, out))}, {Data: devicetest.Floats(zeros)},
+		{Data: make([]byte, 4*rows*out)},
+		{Data: make([]byte, 2*rows*(in+16)+8*rows+64), Compare: devicetest.Ignore},
 	}, program)
 }
 
@@ -74,12 +75,12 @@ func testLinear(t *testing.T, d kernels.Device, r *rand.Rand, rows, in, out int)
 		w[i] = int8(r.IntN(255) - 127)
 	}
 	outs := kernels.Padded(out, 8)
-	agree(t, d, []operand{
-		{data: floats(random(rows * in))},
-		{data: int8s(kernels.PackInt8(w, in, out))}, {data: floats(random(outs))}, {data: ints(kernels.PackedSums(w, in, out))}, {data: floats(random(outs))},
+	devicetest.Agree(t, d, []devicetest.Operand{
+		{Data: devicetest.Floats(random(rows * in))},
+		{Data: devicetest.Int8s(kernels.PackInt8(w, in, out))}, {Data: devicetest.Floats(random(outs))}, {Data: devicetest.Ints(kernels.PackedSums(w, in, out))}, {Data: devicetest.Floats(random(outs))},
 		// the sum is exact; the rest is three roundings of values up to about 1000
-		{data: floats(random(rows * out)), compare: within(1e-3, 1e-6)},
-		{data: make([]byte, 2*rows*(in+16)+8*rows+64), compare: ignore},
+		{Data: devicetest.Floats(random(rows * out)), Compare: devicetest.Within(1e-3, 1e-6)},
+		{Data: make([]byte, 2*rows*(in+16)+8*rows+64), Compare: devicetest.Ignore},
 	}, linearProgram(rows, in, out, true))
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bedside/kernels"
+	"bedside/kernels/devicetest"
 	"bedside/kernels/reference"
 )
 
@@ -25,7 +26,7 @@ func TestNormalize(t *testing.T) {
 					n := newNormCase(s.rows, s.columns)
 					a := &allocator{Device: d}
 					op := kernels.Normalize{In: a.matrix(s.rows, s.columns), Norm: a.norm(s.columns)}
-					before := []written{{op.In.Buffer, floats(n.x)}, {op.Norm.Gamma, floats(n.gamma)}, {op.Norm.Beta, floats(n.beta)}}
+					before := []written{{op.In.Buffer, devicetest.Floats(n.x)}, {op.Norm.Gamma, devicetest.Floats(n.gamma)}, {op.Norm.Beta, devicetest.Floats(n.beta)}}
 					op.Out = op.In
 					if i%2 == 0 {
 						op.Out = a.matrix(s.rows, s.columns)
@@ -36,10 +37,10 @@ func TestNormalize(t *testing.T) {
 						if i%3 > 0 {
 							by = normals(n.r, s.columns)
 							op.Multiplier = a.take(4 * s.columns)
-							before = append(before, written{op.Multiplier, floats(by)})
+							before = append(before, written{op.Multiplier, devicetest.Floats(by)})
 						}
 					}
-					out := asFloats(a.after([]kernels.Op{op}, op.Out.Buffer, before...))
+					out := devicetest.AsFloats(a.after([]kernels.Op{op}, op.Out.Buffer, before...))
 					data := make([]byte, op.Quantized.Bytes)
 					if a.err == nil && quantized {
 						a.err = d.Read(data, op.Quantized.Buffer)

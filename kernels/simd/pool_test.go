@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"bedside/kernels"
+	"bedside/kernels/devicetest"
 	"bedside/kernels/reference"
 )
 
@@ -24,13 +25,13 @@ func TestPool(t *testing.T) {
 			for _, columns := range []int{1, 26, 96} {
 				for _, mean := range []bool{false, true} {
 					t.Run(fmt.Sprintf("%dx%d/%v", rows, columns, mean), func(t *testing.T) {
-						compare := same
+						compare := devicetest.Same
 						if mean { // sums of at most 32 values of about 1, then of at most 5 of those, over their number
-							compare = within(4e-7, 4e-7)
+							compare = devicetest.Within(4e-7, 4e-7)
 						}
-						agree(t, d, []operand{
-							{data: floats(normals(rand.New(rand.NewPCG(1, 2)), rows*columns))},
-							{data: make([]byte, 4*len(s)*columns), compare: compare},
+						devicetest.Agree(t, d, []devicetest.Operand{
+							{Data: devicetest.Floats(normals(rand.New(rand.NewPCG(1, 2)), rows*columns))},
+							{Data: make([]byte, 4*len(s)*columns), Compare: compare},
 						}, func(_ kernels.Device, b []kernels.Buffer) []kernels.Op {
 							return []kernels.Op{kernels.Pool{In: kernels.Matrix{Buffer: b[0], Rows: rows, Columns: columns}, Sequences: s, Mean: mean,
 								Out: kernels.Matrix{Buffer: b[1], Rows: len(s), Columns: columns}}}
@@ -56,7 +57,7 @@ func TestWiden(t *testing.T) {
 			if a.err != nil {
 				t.Fatal(a.err)
 			}
-			for i, x := range asFloats(got) {
+			for i, x := range devicetest.AsFloats(got) {
 				bits := binary.LittleEndian.Uint16(in[2*i:])
 				want := reference.Half(bits)
 				if math.Float32bits(x) != math.Float32bits(want) && !(x != x && want != want) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bedside/kernels"
+	"bedside/kernels/devicetest"
 	"bedside/kernels/reference"
 )
 
@@ -23,7 +24,7 @@ func layoutOf(t *testing.T, d kernels.Device) layout {
 	x[4], x[5] = 127, 1
 	a := &allocator{Device: d}
 	in, q := a.matrix(rows, columns), a.quantized(rows, columns)
-	data := a.after([]kernels.Op{kernels.Quantize{In: in, Out: q}}, q.Buffer, written{in.Buffer, floats(x)})
+	data := a.after([]kernels.Op{kernels.Quantize{In: in, Out: q}}, q.Buffer, written{in.Buffer, devicetest.Floats(x)})
 	if a.err != nil {
 		t.Fatal(a.err)
 	}
@@ -179,12 +180,12 @@ func TestQuantize(t *testing.T) {
 					}
 					a := &allocator{Device: d}
 					op := kernels.Quantize{In: a.matrix(s.rows, s.columns), Out: a.quantized(s.rows, s.columns)}
-					before := []written{{op.In.Buffer, floats(x)}}
+					before := []written{{op.In.Buffer, devicetest.Floats(x)}}
 					var by []float32
 					if multiplied {
 						by = normals(r, s.columns)
 						op.Multiplier = a.take(4 * s.columns)
-						before = append(before, written{op.Multiplier, floats(by)})
+						before = append(before, written{op.Multiplier, devicetest.Floats(by)})
 					}
 					data := a.after([]kernels.Op{op}, op.Out.Buffer, before...)
 					if a.err != nil {
