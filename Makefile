@@ -8,7 +8,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 KERNELS := kernels/simd/built/wasm
 PEER    := tools/benchencoder/node_modules/.package-lock.json
 
-.PHONY: run build kernels module page test unit e2e lint types bench bench-encoder model clean system
+.PHONY: run build kernels module page test unit e2e lint types shaders bench bench-encoder bench-webgpu model clean system
 .DELETE_ON_ERROR:
 
 ## run: build everything and serve the page on this machine
@@ -44,6 +44,10 @@ unit:
 e2e: build
 	$(GO) test -count=1 -timeout 30m ./e2e
 
+## shaders: have naga and tint check the WGSL, where they are installed
+shaders:
+	$(GO) run ./kernels/webgpu/check
+
 ## lint: gofmt, go vet, staticcheck, tsc
 lint: types
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -55,6 +59,7 @@ types: site/node_modules/.package-lock.json $(PEER)
 	cd site && npm run --silent types
 	site/node_modules/.bin/tsc --noEmit -p tools/benchencoder/page/tsconfig.json
 	site/node_modules/.bin/tsc --noEmit -p tools/benchencoder/page/tsconfig.worker.json
+	site/node_modules/.bin/tsc --noEmit -p kernels/webgpu/chromium
 
 # Characters add less than 0.02 macro-F1 to words in cross-validation, most of it on
 # labels with under ten notes, and take ten times as long to read: hence the slack.
@@ -84,6 +89,12 @@ bench-encoder: system kernels module site/node_modules/.package-lock.json $(PEER
 	sh .ci/system onnx
 	$(GO) run ./tools/benchencoder $(ARGS)
 	BEDSIDE_BENCH=1 $(GO) test -count=1 -run TestMeasure -v ./kernels/simd | grep '^|'
+
+## bench-webgpu: the encoder engine beside onnxruntime-web, both on WebGPU: what Chromium finds, or SwiftShader
+bench-webgpu: system kernels module site/node_modules/.package-lock.json $(PEER)
+	sh .ci/system onnx
+	$(GO) run ./tools/benchencoder --parts webgpu --models minilm-l6 --rounds 7 --warm 100ms $(ARGS)
+	BEDSIDE_BENCH=1 $(GO) test -count=1 -run TestMeasure -v ./kernels/webgpu | grep '^|'
 
 $(PEER): tools/benchencoder/package-lock.json
 	cd tools/benchencoder && npm ci --no-audit --no-fund --ignore-scripts

@@ -13,6 +13,8 @@ var (
 	ErrMemory = errors.New("the device has not enough memory")
 	// ErrLost: the device died or hangs. What its buffers held is gone.
 	ErrLost = errors.New("the device was lost")
+	// ErrPending: the device is at work. Read again once its host has settled.
+	ErrPending = errors.New("the device has not answered yet")
 )
 
 // Alignment is what buffer addresses are multiples of.
@@ -34,7 +36,8 @@ type Device interface {
 	Allocate(sizes ...int) ([]Buffer, error)
 	// Write copies data to the start of a buffer.
 	Write(to Buffer, data []byte) error
-	// Read copies the start of a buffer to data.
+	// Read copies the start of a buffer to data. Devices that answer later answer ErrPending
+	// first; until a Read of the same bytes succeeds, no other Run may come.
 	Read(data []byte, from Buffer) error
 	// QuantizedBytes is the size of a buffer for Quantized of that shape: its layout is
 	// the device's own.

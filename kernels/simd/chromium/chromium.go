@@ -6,17 +6,9 @@ import (
 	"context"
 	_ "embed"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"os/exec"
 
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/chromedp"
-
+	"bedside/kernels/chromium"
 	"bedside/kernels/simd"
 	"bedside/kernels/simd/built"
 )
@@ -31,57 +23,19 @@ var leader string
 var helper string
 
 // ErrNoBrowser: there is no Chromium here.
-var ErrNoBrowser = errors.New("chromium: no browser: install Debian's chromium, or name one in BEDSIDE_CHROMIUM")
+var ErrNoBrowser = chromium.ErrNoBrowser
 
 // Browser is a running Chromium.
-type Browser struct {
-	ctx    context.Context
-	stop   []func()
-	server *httptest.Server
-}
+type Browser struct{ *chromium.Browser }
 
 // Start starts a headless Chromium with extra command line flags, such as
 // "js-flags=--no-enable-avx-vnni".
 func Start(ctx context.Context, flags map[string]string) (*Browser, error) {
-	path := os.Getenv("BEDSIDE_CHROMIUM")
-	if path == "" {
-		var err error
-		if path, err = exec.LookPath("chromium"); err != nil {
-			return nil, ErrNoBrowser
-		}
-	}
-	profile, err := os.MkdirTemp("", "bedside-kernels-*")
+	b, err := chromium.Start(ctx, flags, http.HandlerFunc(serve))
 	if err != nil {
 		return nil, err
 	}
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
-		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.Flag("disable-background-timer-throttling", true),
-		chromedp.Flag("disable-backgrounding-occluded-windows", true),
-		chromedp.Flag("disable-renderer-backgrounding", true),
-	}
-	for name, value := range flags {
-		options = append(options, chromedp.Flag(name, value))
-	}
-	allocator, stopAllocator := chromedp.NewExecAllocator(ctx, options...)
-	tab, stopTab := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
-	b := &Browser{ctx: tab, server: httptest.NewServer(http.HandlerFunc(serve)), stop: []func(){stopTab, stopAllocator}}
-	b.stop = append(b.stop, b.server.Close, func() { os.RemoveAll(profile) })
-	if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil {
-		b.Close()
-		return nil, fmt.Errorf("chromium: starting %s: %w", path, err)
-	}
-	return b, nil
-}
-
-// Close ends the browser.
-func (b *Browser) Close() {
-	for _, stop := range b.stop {
-		stop()
-	}
+	return &Browser{b}, nil
 }
 
 func serve(w http.ResponseWriter, r *http.Request) {
@@ -103,8 +57,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 // Tab is one page with kernels; it implements simd.Host. A browser's refusal of memory
 // is an answer; any other failure panics.
 type Tab struct {
-	ctx     context.Context
-	close   func()
+	page    *chromium.Page
 	threads int
 }
 
@@ -127,43 +80,22 @@ func (b *Browser) Open(variant string, threads int) (*Tab, error) {
 // OpenModule is Open for any module with the kernels' import; threads says whether its
 // memory is shared.
 func (b *Browser) OpenModule(wasm []byte, threads int) (*Tab, error) {
-	t := &Tab{threads: max(threads, 1)}
-	t.ctx, t.close = chromedp.NewContext(b.ctx)
-	if err := chromedp.Do(t.ctx, chromedp.Navigate(b.server.URL)); err != nil {
-		t.close()
-		return nil, fmt.Errorf("chromium: opening a page: %w", err)
+	page, err := b.Browser.Open()
+	if err != nil {
+		return nil, err
 	}
-	message := map[string]any{"kind": "start", "wasm": base64.StdEncoding.EncodeToString(wasm), "threads": threads}
-	if err := t.ask(message, nil); err != nil {
-		t.close()
+	t := &Tab{page, max(threads, 1)}
+	if err := t.ask(map[string]any{"kind": "start", "wasm": base64.StdEncoding.EncodeToString(wasm), "threads": threads}, nil); err != nil {
+		t.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
 // Close closes the page.
-func (t *Tab) Close() { t.close() }
+func (t *Tab) Close() { t.page.Close() }
 
-func (t *Tab) ask(message map[string]any, answer any) error {
-	text, err := json.Marshal(message)
-	if err != nil {
-		return err
-	}
-	yes := true
-	got, err := chromedp.Call(t.ctx, runtime.Evaluate, runtime.EvaluateParams{
-		Expression: "ask(" + string(text) + ").then(answer => answer ?? null)", AwaitPromise: &yes, ReturnByValue: &yes,
-	})
-	if err == nil && got.ExceptionDetails != nil {
-		err = fmt.Errorf("%s %s", got.ExceptionDetails.Text, got.ExceptionDetails.Exception.Description)
-	}
-	if err != nil {
-		return fmt.Errorf("chromium: %s: %w", message["kind"], err)
-	}
-	if answer == nil {
-		return nil
-	}
-	return json.Unmarshal(got.Result.Value, answer)
-}
+func (t *Tab) ask(message map[string]any, answer any) error { return t.page.Ask(message, answer) }
 
 func (t *Tab) must(message map[string]any, answer any) {
 	if err := t.ask(message, answer); err != nil {

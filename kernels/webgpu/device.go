@@ -1,0 +1,200 @@
+// Package webgpu runs programs on a GPU, by compute shaders in WGSL. It plans memory and
+// records command lists; a host that has WebGPU replays them, see ABI.md.
+package webgpu
+
+import (
+	"fmt"
+	"math"
+
+	"bedside/kernels"
+)
+
+// Host is what a device needs of the program that has the GPU; ABI.md says what each
+// function does.
+type Host interface {
+	Limits() Limits
+	Pipeline(p Pipeline) int32
+	Reserve(end uint32) bool
+	Write(to uint32, data []byte)
+	Record(list []byte) int32
+	Submit(list int32, params []byte) bool
+	Read(data []byte, from uint32) Answer
+}
+
+// Answer is what becomes of a Read.
+type Answer int32
+
+const (
+	Done    Answer = iota
+	Lost           // the GPU is gone
+	Pending        // it has been asked; ask again when the host has settled
+)
+
+// Limits are what an adapter states.
+type Limits struct {
+	Binding     uint32 // the most bytes of one binding, and of one buffer
+	Workgroup   uint32 // bytes of memory that a workgroup shares; 0 where it is dear, on a GPU in software
+	Invocations uint32 // of a workgroup
+	Packed      bool   // WGSL has dot4I8Packed
+}
+
+// alignment of buffers: what every adapter lets bindings begin at.
+const alignment = 256
+
+// maxMemory keeps addresses within 32 bits.
+const maxMemory = 1<<32 - 1<<16
+
+// Device is a kernels.Device on a GPU.
+type Device struct {
+	host      Host
+	limits    Limits
+	end       uint32 // of what has been allocated
+	nothing   [absent]kernels.Buffer
+	pipelines map[string]int32
+	lists     map[string]int32
+	lost      bool
+}
+
+var _ kernels.Device = (*Device)(nil)
+
+// absent is the most operands of one operation that may be absent.
+const absent = 4
+
+// New makes a device, and has the host begin with the pipelines of every operation.
+func New(host Host) (*Device, error) {
+	d := &Device{host: host, limits: host.Limits(), end: alignment, pipelines: map[string]int32{}, lists: map[string]int32{}}
+	// Absent operands are bound too, each to memory of its own: a pass may not bind what it writes twice.
+	sizes := make([]int, absent)
+	for i := range sizes {
+		sizes[i] = alignment
+	}
+	nothing, err := d.Allocate(sizes...)
+	if err != nil {
+		return nil, err
+	}
+	copy(d.nothing[:], nothing)
+	for _, p := range d.wanted() {
+		d.pipeline(p)
+	}
+	return d, nil
+}
+
+func (d *Device) Name() string { return "webgpu" }
+
+// Allocate fills GPU buffers of at most Limits.Binding bytes, one after another. No buffer
+// of ours lies in two of them.
+func (d *Device) Allocate(sizes ...int) ([]kernels.Buffer, error) {
+	if d.lost {
+		return nil, kernels.ErrLost
+	}
+	buffers := make([]kernels.Buffer, len(sizes))
+	begin, end := uint64(d.end), uint64(d.end)
+	reserve := func() bool {
+		ok := end == begin || d.host.Reserve(uint32(end))
+		begin = end
+		return ok
+	}
+	for i, n := range sizes {
+		if n < 0 || uint64(n) > uint64(d.limits.Binding) {
+			return nil, fmt.Errorf("webgpu: a buffer of %d bytes, where the GPU takes %d: %w", n, d.limits.Binding, kernels.ErrMemory)
+		}
+		room := uint64(kernels.Padded(n, alignment))
+		if end+room-begin > uint64(d.limits.Binding) && !reserve() || end+room > maxMemory {
+			return nil, fmt.Errorf("webgpu: %d MiB were refused: %w", (end+room)>>20, kernels.ErrMemory)
+		}
+		buffers[i] = kernels.Buffer{Address: uint32(end), Bytes: uint32(n)}
+		end += room
+	}
+	if !reserve() {
+		return nil, fmt.Errorf("webgpu: %d MiB were refused: %w", end>>20, kernels.ErrMemory)
+	}
+	d.end = uint32(end)
+	return buffers, nil
+}
+
+func (d *Device) Write(to kernels.Buffer, data []byte) error {
+	if err := d.inside(to, len(data)); err != nil {
+		return err
+	}
+	d.host.Write(to.Address, data)
+	return nil
+}
+
+// Read answers ErrPending until the GPU's answer is here. What may be read together is
+// asked for together: each read once, and once more when the host has settled.
+func (d *Device) Read(data []byte, from kernels.Buffer) error {
+	if err := d.inside(from, len(data)); err != nil {
+		return err
+	}
+	switch d.host.Read(data, from.Address) {
+	case Done:
+		return nil
+	case Pending:
+		return kernels.ErrPending
+	}
+	d.lost = true
+	return kernels.ErrLost
+}
+
+func (d *Device) inside(b kernels.Buffer, n int) error {
+	switch {
+	case d.lost:
+		return kernels.ErrLost
+	case n > int(b.Bytes) || b.Address < alignment || uint64(b.Address)+uint64(b.Bytes) > uint64(d.end):
+		return fmt.Errorf("webgpu: %d bytes do not fit a buffer of %d at %d", n, b.Bytes, b.Address)
+	}
+	return nil
+}
+
+// QuantizedBytes: 7-bit values in rows padded to PackedDepth, then a float32 scale and an
+// int32 zero point a row; see quantized. Rows are padded to rowStep, so that the parts lie where
+// they lie for notes of about the same length.
+func (d *Device) QuantizedBytes(rows, columns int) int {
+	rows = kernels.Padded(rows, rowStep)
+	return kernels.Padded(rows*kernels.Padded(columns, kernels.PackedDepth), alignment) + 8*rows
+}
+
+// quantized are the parts of a Quantized: rows of 7-bit values, four to a word, and a
+// scale and a zero point for each. They are bound apart.
+func (d *Device) quantized(q kernels.Quantized) (values, scales kernels.Buffer) {
+	bytes := uint32(8 * kernels.Padded(q.Rows, rowStep))
+	n := uint32(d.QuantizedBytes(q.Rows, q.Columns)) - bytes
+	return kernels.Buffer{Address: q.Address, Bytes: n}, kernels.Buffer{Address: q.Address + n, Bytes: bytes}
+}
+
+// Run records the program, or finds the list that it recorded for one like it, and has the host replay it.
+func (d *Device) Run(program []kernels.Op) error {
+	if d.lost {
+		return kernels.ErrLost
+	}
+	if err := kernels.Check(program); err != nil {
+		return fmt.Errorf("webgpu: %w", err)
+	}
+	r := &recording{device: d}
+	for i := 0; i < len(program); i++ {
+		used, err := r.operation(program[i:])
+		if err != nil {
+			return fmt.Errorf("webgpu: operation %d, %T: %w", i, program[i], err)
+		}
+		i += used - 1
+	}
+	list, params := r.bytes()
+	id, known := d.lists[string(list)]
+	if !known {
+		id = d.host.Record(list)
+		d.lists[string(list)] = id
+	}
+	if !d.host.Submit(id, params) {
+		d.lost = true
+		return kernels.ErrLost
+	}
+	return nil
+}
+
+// Close forgets the device; the host frees its memory.
+func (d *Device) Close() error {
+	d.lost = true
+	return nil
+}
+
+func bits(x float32) uint32 { return math.Float32bits(x) }

@@ -1,0 +1,118 @@
+package webgpu
+
+import "bedside/kernels"
+
+// What a workgroup of linear_packed.wgsl and of linear_unpacked.wgsl makes.
+const (
+	packedRows      = 16
+	packedOutputs   = 64
+	unpackedRows    = 32
+	unpackedOutputs = 128
+)
+
+// mostAtOnce is the inputs that linear_quantize.wgsl has room for.
+const mostAtOnce = 768
+
+// How a residual is added.
+const (
+	addNothing = iota
+	addOut
+	addOther
+)
+
+// How the input is had.
+const (
+	given = iota
+	quantizing
+	quantizingMultiplied
+)
+
+func linearPipelines(l Limits) []Pipeline {
+	pipelines := []Pipeline{linearPipeline(l, given, addNothing), linearPipeline(l, given, addOut)}
+	if l.Packed {
+		pipelines = append(pipelines, linearPipeline(l, quantizing, addOut), linearPipeline(l, quantizingMultiplied, addOut))
+	}
+	return pipelines
+}
+
+func linearPipeline(l Limits, input int, added uint32) Pipeline {
+	shader := "linear_unpacked+linear"
+	if l.Packed {
+		shader = "linear_packed+linear"
+	}
+	if input == given {
+		return Pipeline{shader + "+linear_given", []Constant{{"added", added}}}
+	}
+	return Pipeline{shader + "+linear_quantize+quantization", []Constant{{"added", added}, {"multiplied", one(input == quantizingMultiplied)}}}
+}
+
+// linear multiplies o.In, or where quantize is present what it would make of its input.
+func (r *recording) linear(o kernels.Linear, quantize *kernels.Quantize) error {
+	input, rows, outputs := given, unpackedRows, unpackedOutputs
+	if r.device.limits.Packed {
+		rows, outputs = packedRows, packedOutputs
+	}
+	values, scales := r.device.quantized(o.In)
+	if quantize != nil {
+		input, values, scales = quantizing, quantize.In.Buffer, r.or(quantize.Multiplier, 0)
+		if quantize.Multiplier.Bytes != 0 {
+			input = quantizingMultiplied
+		}
+	}
+	added, residual := r.residual(o.Residual, o.Out)
+	r.dispatch(linearPipeline(r.device.limits, input, added), [3]int{cover(o.Out.Columns, outputs), groups(o.Out.Rows, rows), 1},
+		[]uint32{uint32(o.Out.Rows), uint32(o.Weights.In), uint32(o.Weights.Out), uint32(cover(o.Weights.In, kernels.PackedDepth))},
+		values, scales, o.Weights.Weights, o.Weights.Scales, o.Weights.Sums, o.Bias, o.Out.Buffer, residual)
+	return nil
+}
+
+// residual is how one is added to out, and what is bound as it.
+func (r *recording) residual(residual, out kernels.Matrix) (uint32, kernels.Buffer) {
+	switch {
+	case residual.Bytes == 0:
+		return addNothing, r.device.nothing[absent-1]
+	case residual.Address == out.Address:
+		return addOut, r.device.nothing[absent-1]
+	}
+	return addOther, residual.Buffer
+}
+
+// quantizedAtOnce is the linear layer behind o, where it can do o's work: it alone reads what o would make,
+// since a later operation of the program overwrites that first. Without packed dots a workgroup
+// computes for so long that the pass saved does not show, and compilers take long over its registers.
+func (r *recording) quantizedAtOnce(o kernels.Quantize, rest []kernels.Op) (kernels.Linear, bool) {
+	if len(rest) == 0 || !r.device.limits.Packed {
+		return kernels.Linear{}, false
+	}
+	l, ok := rest[0].(kernels.Linear)
+	if !ok || l.In != o.Out || o.Activation != kernels.Identity || o.In.Columns > mostAtOnce || overlap(o.In.Buffer, l.Out.Buffer) {
+		return kernels.Linear{}, false
+	}
+	for _, op := range rest[1:] {
+		reads, writes := quantizedOperands(op)
+		switch {
+		case overlap(reads, o.Out.Buffer):
+			return kernels.Linear{}, false
+		case writes == o.Out.Buffer:
+			return l, true
+		}
+	}
+	return kernels.Linear{}, false
+}
+
+// quantizedOperands are the quantized activations that an operation reads and writes.
+func quantizedOperands(op kernels.Op) (reads, writes kernels.Buffer) {
+	switch o := op.(type) {
+	case kernels.Linear:
+		return o.In.Buffer, kernels.Buffer{}
+	case kernels.Quantize:
+		return kernels.Buffer{}, o.Out.Buffer
+	case kernels.Normalize:
+		return kernels.Buffer{}, o.Quantized.Buffer
+	}
+	return kernels.Buffer{}, kernels.Buffer{}
+}
+
+func overlap(a, b kernels.Buffer) bool {
+	return a.Address < b.Address+b.Bytes && b.Address < a.Address+a.Bytes
+}

@@ -1,0 +1,107 @@
+package webgpu_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"bedside/kernels"
+	"bedside/kernels/devicetest"
+	"bedside/kernels/webgpu"
+	"bedside/kernels/webgpu/chromium"
+)
+
+// TestMeasure prints what each operation of a forward of 128 tokens takes on Chromium's GPU, by
+// submitting it many times over: in the MiniLM-L6 shape, 384 wide with 12 heads.
+func TestMeasure(t *testing.T) {
+	if os.Getenv("BEDSIDE_BENCH") == "" {
+		t.Skip("set BEDSIDE_BENCH=1 to measure")
+	}
+	const rows, width, inner = 128, 384, 1536
+	for _, packed := range []bool{true, false} {
+		fmt.Printf("| packed dots: %t; %d rows | ms | GMAC/s |\n|---|--:|--:|\n", packed, rows)
+		for _, m := range []struct {
+			name    string
+			macs    float64
+			program func(*room) kernels.Op
+		}{
+			{"linear 384 → 1152", rows * width * 3 * width, func(r *room) kernels.Op { return r.linear(rows, width, 3*width) }},
+			{"linear 384 → 384", rows * width * width, func(r *room) kernels.Op { return r.linear(rows, width, width) }},
+			{"linear 384 → 1536", rows * width * inner, func(r *room) kernels.Op { return r.linear(rows, width, inner) }},
+			{"linear 1536 → 384", rows * inner * width, func(r *room) kernels.Op { return r.linear(rows, inner, width) }},
+			{"attention, 12 heads of 32", 2 * rows * rows * width, func(r *room) kernels.Op {
+				return kernels.Attention{QKV: r.matrix(rows, 3*width), Heads: 12, Sequences: []kernels.Sequence{{Rows: rows, Keys: rows}}, Out: r.matrix(rows, width)}
+			}},
+			{"layer norm and quantize, 384 columns", 0, func(r *room) kernels.Op {
+				m := r.matrix(rows, width)
+				return kernels.Normalize{In: m, Norm: kernels.Norm{Gamma: r.take(4 * width), Beta: r.take(4 * width), Epsilon: 1e-12}, Out: m,
+					Multiplier: r.take(4 * width), Quantized: r.quantized(rows, width)}
+			}},
+			{"GELU and quantize, 1536 columns", 0, func(r *room) kernels.Op {
+				return kernels.Quantize{In: r.matrix(rows, inner), Activation: kernels.GELU, Multiplier: r.take(4 * inner), Out: r.quantized(rows, inner)}
+			}},
+		} {
+			ms := milliseconds(t, chromium.Options{Unpacked: !packed}, m.program)
+			rate := ""
+			if m.macs > 0 {
+				rate = fmt.Sprintf("%.1f", m.macs/ms/1e6)
+			}
+			fmt.Printf("| %s | %.2f | %s |\n", m.name, ms, rate)
+		}
+	}
+}
+
+// milliseconds is the median of one operation.
+func milliseconds(t *testing.T, o chromium.Options, program func(*room) kernels.Op) float64 {
+	t.Helper()
+	const repeats, rounds = 4, 7
+	tab, err := startBrowser(t).Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tab.Close()
+	d, err := webgpu.New(tab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &room{t, d}
+	devicetest.Run(t, d, []kernels.Op{program(r)})
+	if err := tab.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	times, err := tab.Time(repeats, rounds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(times)
+	return times[rounds/2] / repeats
+}
+
+// room takes buffers of a device.
+type room struct {
+	t *testing.T
+	d kernels.Device
+}
+
+func (r *room) take(bytes int) kernels.Buffer {
+	r.t.Helper()
+	b, err := r.d.Allocate(bytes)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return b[0]
+}
+
+func (r *room) matrix(rows, columns int) kernels.Matrix {
+	return kernels.Matrix{Buffer: r.take(4 * rows * columns), Rows: rows, Columns: columns}
+}
+
+func (r *room) quantized(rows, columns int) kernels.Quantized {
+	return kernels.Quantized{Buffer: r.take(r.d.QuantizedBytes(rows, columns)), Rows: rows, Columns: columns}
+}
+
+func (r *room) linear(rows, in, out int) kernels.Op {
+	w := kernels.Packed{Weights: r.take(in * out), Scales: r.take(4 * out), Sums: r.take(4 * out), In: in, Out: out}
+	return kernels.Linear{In: r.quantized(rows, in), Weights: w, Bias: r.take(4 * out), Out: r.matrix(rows, out)}
+}
