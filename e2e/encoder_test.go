@@ -276,7 +276,17 @@ func TestLongNoteShowsItsProgressAndGivesWay(t *testing.T) {
 // Odd notes do to an encoder what they do to every model.
 func TestOddNotesForAnEncoder(t *testing.T) {
 	s := encoderServer(t, encoderBundle(t, invented.Tiny()))
-	tab := openReady(t, s)
+	for _, page := range []*tab{openReady(t, s), openOnGPU(t, s.url()+"?device=webgpu")} {
+		page.frame.patiently(element + `?.dataset.state === 'ready'`)
+		page.oddNotes()
+		page.write("chest pain")
+		page.outer.quiet()
+		page.frame.quiet()
+	}
+}
+
+func (tab *tab) oddNotes() {
+	tab.frame.t.Helper()
 	for _, c := range []struct{ name, expression, want string }{
 		{"empty", `''`, "empty-note"},
 		{"blank", `' \n\t\u2003'`, "empty-note"},
@@ -292,12 +302,9 @@ func TestOddNotesForAnEncoder(t *testing.T) {
 		var got string
 		tab.frame.must(element+`.classify(`+c.expression+`).then(({result}) => result.tokens + ' in ' + result.windows, (error) => String(error.code))`, &got)
 		if got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+			tab.frame.t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
-	tab.write("chest pain")
-	tab.outer.quiet()
-	tab.frame.quiet()
 }
 
 func TestEncoderPageIsSilentAndWorksOffline(t *testing.T) {
@@ -400,7 +407,7 @@ func TestMemoryIsRefused(t *testing.T) {
 	if err != nil {
 		missing(t, "no Chromium", err)
 	}
-	ctx, stop, err := startChromium(path, "--wasm-max-mem-pages=400")
+	ctx, stop, err := startChromium(path, chromedp.Flag("js-flags", "--wasm-max-mem-pages=400"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 
@@ -86,35 +85,49 @@ func pageModel(t testing.TB) *host.Model {
 	return m
 }
 
-var chromium struct {
-	once sync.Once
-	ctx  context.Context
-	stop func()
-	err  error
+// shared is a Chromium that tests share; each opens its own profile in it.
+type shared struct {
+	flags []chromedp.ExecAllocatorOption
+	once  sync.Once
+	ctx   context.Context
+	stop  func()
+	err   error
 }
+
+var (
+	chromium    shared
+	chromiumGPU = shared{flags: []chromedp.ExecAllocatorOption{chromedp.Flag("enable-unsafe-webgpu", true)}}
+)
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if chromium.stop != nil {
-		chromium.stop()
+	for _, s := range []*shared{&chromium, &chromiumGPU} {
+		if s.stop != nil {
+			s.stop()
+		}
 	}
 	os.Exit(code)
 }
 
-// browser is the one Chromium that all tests share; each opens its own profile in it.
+// browser is the Chromium of most tests.
 func browser(t testing.TB) context.Context {
+	t.Helper()
+	return chromium.get(t)
+}
+
+func (s *shared) get(t testing.TB) context.Context {
 	t.Helper()
 	path, err := chromiumPath()
 	if err != nil {
 		missing(t, "no Chromium (Debian: apt-get install chromium)", err)
 	}
-	chromium.once.Do(func() {
-		chromium.ctx, chromium.stop, chromium.err = startChromium(path)
+	s.once.Do(func() {
+		s.ctx, s.stop, s.err = startChromium(path, s.flags...)
 	})
-	if chromium.err != nil {
-		t.Fatal(chromium.err)
+	if s.err != nil {
+		t.Fatal(s.err)
 	}
-	return chromium.ctx
+	return s.ctx
 }
 
 func chromiumPath() (string, error) {
@@ -129,8 +142,8 @@ func chromiumPath() (string, error) {
 	return "", fmt.Errorf("none of chromium, chromium-browser, google-chrome in PATH")
 }
 
-// startChromium starts a browser, with flags of V8 if any.
-func startChromium(path string, flags ...string) (context.Context, func(), error) {
+// startChromium starts a browser, with further flags if any.
+func startChromium(path string, flags ...chromedp.ExecAllocatorOption) (context.Context, func(), error) {
 	profile, err := os.MkdirTemp("", "bedside-chromium-*")
 	if err != nil {
 		return nil, nil, err
@@ -145,10 +158,7 @@ func startChromium(path string, flags ...string) (context.Context, func(), error
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
 		chromedp.Flag("disable-renderer-backgrounding", true),
 	}
-	if len(flags) > 0 {
-		options = append(options, chromedp.Flag("js-flags", strings.Join(flags, " ")))
-	}
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(options, flags...)...)
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
 	end := func() {
 		cancel()

@@ -64,6 +64,9 @@ func attach(t testing.TB, parent context.Context, options ...chromedp.ContextOpt
 	return d
 }
 
+// noAdapter is Chromium's own remark to a page that asks for a GPU where there is none.
+const noAdapter = "No available adapters."
+
 // hear notes what must not happen.
 func (d *document) hear(event any) {
 	d.mu.Lock()
@@ -78,7 +81,7 @@ func (d *document) hear(event any) {
 		text, _ := json.Marshal(e.ExceptionDetails)
 		d.troubles = append(d.troubles, "exception "+string(text))
 	case *log.EventEntryAdded:
-		if e.Entry.Level == "error" || e.Entry.Level == "warning" {
+		if (e.Entry.Level == "error" || e.Entry.Level == "warning") && e.Entry.Text != noAdapter {
 			d.troubles = append(d.troubles, fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
 		}
 	case *network.EventRequestWillBeSent:

@@ -4,7 +4,7 @@
 //   (network, no note)         (notes, no network)                   (the module)
 //
 // Inward go files, already verified, and facts about the page's own requests. Outward, from frame to outer document, go
-// only the messages of FromFrame: a word of a fixed set and a model's index. No string of the frame's making ever crosses.
+// only the messages of FromFrame: words of fixed sets and a model's index. No string of the frame's making ever crosses.
 
 /** One file of the release. The outer document takes nothing but these bytes. */
 export interface Pinned {
@@ -39,23 +39,43 @@ export interface Release {
 export const VARIANTS = ['plain', 'relaxed', 'dot'] as const
 export type Variant = (typeof VARIANTS)[number]
 
-/** What encoders compute on: the module's own reference, or kernels. */
-export const DEVICES = ['reference', ...VARIANTS.map((variant) => `simd-${variant}` as const)] as const
+/** What encoders compute on: the module's own reference, kernels, or a GPU. */
+export const DEVICES = ['reference', ...VARIANTS.map((variant) => `simd-${variant}` as const), 'webgpu'] as const
 export type DeviceName = (typeof DEVICES)[number]
+
+/**
+ * Why a GPU does not serve: there is none, it was refused, it does not take the shaders, it has not the memory, it was
+ * lost or at fault, it has not answered for long.
+ */
+export type GpuTrouble = 'absent' | 'refused' | 'shader' | 'memory' | 'lost' | 'silent'
 
 /** The most threads that kernels take. */
 export const MOST_THREADS = 16
 
+/** Of a wish: choose as without one, but let a GPU made of software compete too. For tests. */
+export const MEASURED = 'measured'
+
 /** What the page's address asks for; what it leaves out, the worker chooses. */
 export interface Wish {
-  device?: DeviceName
+  device?: DeviceName | typeof MEASURED
   threads?: number
 }
+
+/**
+ * From which length on a note is read quicker on the GPU than on the processor: so many tokens, a whole window of the
+ * model's, or none.
+ */
+export const CROSSOVERS = ['32', '128', 'window', 'never'] as const
+export type Crossover = (typeof CROSSOVERS)[number]
 
 /** What a model computes on. */
 export interface Serving {
   device: DeviceName
   threads: number
+  /** Of a GPU: notes with fewer tokens are read on the processor. */
+  from?: number
+  /** Why it is not the GPU which was asked for, or which served before. */
+  without?: GpuTrouble
 }
 
 /** A request made by the outer document. */
@@ -110,6 +130,8 @@ export type ToFrame =
   | { kind: 'manifest'; model: number; bytes: ArrayBuffer }
   | { kind: 'shard'; model: number; shard: number; bytes: ArrayBuffer }
   | { kind: 'witness'; witness: Witness }
+  /** What was measured on an earlier visit, on the same GPU; undefined: please measure. */
+  | { kind: 'crossover'; model: number; crossover: Crossover | undefined }
 
 /** Frame to outer document: all that ever comes out. */
 export type FromFrame =
@@ -119,20 +141,28 @@ export type FromFrame =
   | { kind: 'load'; model: number }
   /** The worker died: please hand in module and model again. */
   | { kind: 'restart'; model: number }
+  /** Please remember what was measured. */
+  | { kind: 'crossover'; model: number; crossover: Crossover }
 
 /** Frame to worker. */
 export type ToWorker =
   | { kind: 'module'; bytes: ArrayBuffer }
-  | { kind: 'kernels'; bytes: ArrayBuffer; wish: Wish }
+  /** With `gpus`, whoever sends this answers ToGpu, and tells the crossovers of models. */
+  | { kind: 'kernels'; bytes: ArrayBuffer; wish: Wish; gpus?: boolean }
   | { kind: 'manifest'; model: number; encoder: boolean; bytes: ArrayBuffer }
   | { kind: 'shard'; model: number; shard: number; bytes: ArrayBuffer }
+  | { kind: 'crossover'; model: number; crossover: Crossover | undefined }
   | { kind: 'classify'; id: number; model: number; text: string; explain: number }
   /** The answer is not wanted any more: a note under way is dropped between two of its parts. */
   | { kind: 'cancel'; id: number }
+  | FromGpu
 
 /** Worker to frame. */
 export type FromWorker =
   | { kind: 'ready'; model: number; serving?: Serving }
+  | { kind: 'crossover'; model: number; crossover: Crossover }
+  /** A model that is ready computes on something else from now on. */
+  | { kind: 'serving'; model: number; serving: Serving }
   | { kind: 'progress'; id: number; progress: Progress }
   | { kind: 'result'; id: number; result: Result; ms: number }
   /** A classification failed or was cancelled; the module can go on. */
@@ -143,6 +173,48 @@ export type FromWorker =
   | { kind: 'unusable'; model: number; code: string; message: string }
   /** The module died: the worker is of no more use. */
   | { kind: 'stopped' }
+  | ToGpu
+
+/**
+ * Worker to a GPU, which only the frame's window can have: kernels/webgpu/ABI.md. The worker numbers its GPUs, and the
+ * pipelines and lists of each. Nothing but `open` is sent to a GPU before it has answered that.
+ */
+export type ToGpu =
+  | { kind: 'gpu-open'; gpu: number }
+  | { kind: 'gpu-reserve'; gpu: number; end: number }
+  | { kind: 'gpu-pipeline'; gpu: number; name: string }
+  | { kind: 'gpu-record'; gpu: number; list: ArrayBuffer }
+  | { kind: 'gpu-write'; gpu: number; to: number; data: ArrayBuffer }
+  | { kind: 'gpu-submit'; gpu: number; list: number; params: ArrayBuffer }
+  /** Please do all that, and answer with these bytes. */
+  | { kind: 'gpu-settle'; gpu: number; reads: Range[] }
+  | { kind: 'gpu-close'; gpu: number }
+
+/** From a GPU to the worker. */
+export type FromGpu =
+  | { kind: 'gpu-opened'; gpu: number; limits: GpuLimits }
+  /** A pipeline has been made: whoever waits may go on waiting. */
+  | { kind: 'gpu-working'; gpu: number }
+  | { kind: 'gpu-settled'; gpu: number; answers: ArrayBuffer[] }
+  /** It could not be opened, or can do no more. Its last word. */
+  | { kind: 'gpu-lost'; gpu: number; trouble: GpuTrouble }
+
+/** What the recorder must know of a GPU. */
+export interface GpuLimits {
+  /** The most bytes of one binding, and of one buffer. */
+  binding: number
+  /** Bytes of memory that a workgroup shares. */
+  workgroup: number
+  /** Invocations of a workgroup. */
+  invocations: number
+  /** WGSL has dot4I8Packed. */
+  packed: boolean
+}
+
+export interface Range {
+  from: number
+  length: number
+}
 
 /** How much of a long note has been read, in windows. */
 export interface Progress {

@@ -52,6 +52,74 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+// TestMeasureHost prints what a forward of 12 layers costs beside the GPU's own time: dispatches, the host's time to
+// encode and submit them, and the time until pipelines are ready.
+func TestMeasureHost(t *testing.T) {
+	if os.Getenv("BEDSIDE_BENCH") == "" {
+		t.Skip("set BEDSIDE_BENCH=1 to measure")
+	}
+	const layers, rounds = 12, 15
+	fmt.Printf("| 12 layers | dispatches a layer | encode and submit | pipelines ready |\n|---|--:|--:|--:|\n")
+	for _, packed := range []bool{true, false} {
+		tab, err := startBrowser(t).Open(chromium.Options{Unpacked: !packed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := webgpu.New(tab)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ready, err := tab.Ready()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &room{t, d}
+		devicetest.Run(t, d, slices.Repeat(r.layer(16, 64, 256), layers))
+		if err := tab.Settle(); err != nil {
+			t.Fatal(err)
+		}
+		times, err := tab.Encode(rounds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(times)
+		fmt.Printf("| packed dots: %t | %.1f | %.2f ms | %.0f ms |\n", packed, float64(tab.Dispatches())/layers, times[rounds/2], ready)
+		tab.Close()
+	}
+}
+
+// layer is the operations of one, as an encoder has them.
+func (r *room) layer(rows, width, inner int) []kernels.Op {
+	hidden, context, wide := r.matrix(rows, width), r.matrix(rows, width), r.matrix(rows, max(3*width, inner))
+	shaped := func(columns int) kernels.Matrix {
+		return kernels.Matrix{Buffer: wide.Buffer, Rows: rows, Columns: columns}
+	}
+	q := r.take(r.d.QuantizedBytes(rows, inner))
+	quantized := func(columns int) kernels.Quantized {
+		return kernels.Quantized{Buffer: q, Rows: rows, Columns: columns}
+	}
+	linear := func(in int, out, residual kernels.Matrix) kernels.Op {
+		l := r.linear(rows, in, out.Columns).(kernels.Linear)
+		l.In, l.Out, l.Residual = quantized(in), out, residual
+		return l
+	}
+	normalize := func() kernels.Op {
+		return kernels.Normalize{In: hidden, Norm: kernels.Norm{Gamma: r.take(4 * width), Beta: r.take(4 * width), Epsilon: 1e-12}, Out: hidden,
+			Multiplier: r.take(4 * width), Quantized: quantized(width)}
+	}
+	return []kernels.Op{
+		linear(width, shaped(3*width), kernels.Matrix{}),
+		kernels.Attention{QKV: shaped(3 * width), Heads: 2, Sequences: []kernels.Sequence{{Rows: rows, Keys: rows}}, Out: context},
+		kernels.Quantize{In: context, Multiplier: r.take(4 * width), Out: quantized(width)},
+		linear(width, hidden, hidden),
+		normalize(),
+		linear(width, shaped(inner), kernels.Matrix{}),
+		kernels.Quantize{In: shaped(inner), Activation: kernels.GELU, Multiplier: r.take(4 * inner), Out: quantized(inner)},
+		linear(inner, hidden, hidden),
+		normalize(),
+	}
+}
+
 // milliseconds is the median of one operation.
 func milliseconds(t *testing.T, o chromium.Options, program func(*room) kernels.Op) float64 {
 	t.Helper()

@@ -1,6 +1,6 @@
 // <bedside-classifier>: the note, the labels, the words that led there.
 import { html, LitElement, type PropertyValues, type TemplateResult } from 'lit'
-import type { Progress } from '../protocol.js'
+import type { GpuTrouble, Progress } from '../protocol.js'
 import { card } from './card.js'
 import { type Answer, Cancelled, type Engine, Refused, Stopped } from './engine.js'
 import { evidence } from './evidence.js'
@@ -17,6 +17,15 @@ const FIELD_SHOWN = 20_000 // characters of such a note
 const SLOW = 100_000 // characters from which typing waits for a pause
 const PAUSE = 250 // milliseconds
 const HUSH = 800 // milliseconds of quiet before a result is read aloud
+
+const WITHOUT: Record<GpuTrouble, string> = {
+  absent: 'This browser offers no GPU',
+  refused: 'The browser refused the GPU',
+  shader: 'The GPU does not run what the classifier needs',
+  memory: 'The GPU has not enough memory for this model',
+  lost: 'The GPU stopped working',
+  silent: 'The GPU stopped answering',
+}
 
 interface Shown extends Answer {
   text: string
@@ -38,11 +47,12 @@ interface Caller {
  *
  * For tests and embedders, all in the open shadow root:
  * - host: `data-state` loading | ready | classifying | done | error; `data-ms` what the module took for the result shown;
- *   `data-device` and `data-threads` of a model that computes on a device
+ *   `data-device` and `data-threads` of a model that computes on a device, `data-from` from how many tokens on,
+ *   `data-without` why that is not the GPU
  * - `textarea#note`; `#labels > li` with data-index, data-label, data-probability, data-clears; `#not-sure`;
  *   `progress#parts` while a long note is read
  * - `#reading mark` with data-start and data-end in UTF-16 units of the note; `#features tr` with data-contribution
- * - `[role=alert]`; `#card-open`, `#proof-open`, `dialog#card`, `dialog#proof`, `#after-ready` with data-requests,
+ * - `[role=alert]`; `#without` says why no GPU serves that was to; `#card-open`, `#proof-open`, `dialog#card`, `dialog#proof`, `#after-ready` with data-requests,
  *   `#leak`, `#attempts > li` with data-refused
  * - performance marks `bedside:frame`, `bedside:model` (the first model can classify), `bedside:result` (the first
  *   result is in the DOM)
@@ -146,8 +156,11 @@ export class BedsideClassifier extends LitElement {
     if (this.shown) this.dataset['ms'] = String(this.shown.ms)
     else delete this.dataset['ms']
     const serving = this.current()?.serving
-    if (serving) Object.assign(this.dataset, serving)
-    else for (const name of ['device', 'threads']) delete this.dataset[name]
+    for (const name of ['device', 'threads', 'from', 'without'] as const) {
+      const value = serving?.[name]
+      if (value === undefined) delete this.dataset[name]
+      else this.dataset[name] = String(value)
+    }
     if (changed.has('shown') && this.shown && !performance.getEntriesByName('bedside:result').length) {
       performance.mark('bedside:result')
     }
@@ -388,6 +401,7 @@ export class BedsideClassifier extends LitElement {
         <button type="button" id="clear" class="quiet" @click=${this.clear}>Clear</button>
       </div>
       ${this.troubleBox()}
+      ${this.gpuRemark()}
     </section>`
   }
 
@@ -399,6 +413,11 @@ export class BedsideClassifier extends LitElement {
             ${trouble.again ? html`<button type="button" @click=${trouble.again}>Try again</button>` : ''}</p>`
         : ''}
     </div>`
+  }
+
+  private gpuRemark(): TemplateResult {
+    const why = this.current()?.serving?.without
+    return html`<p id="without" class="remark" role="status">${why === undefined ? '' : `${WITHOUT[why]}; notes are now read on the processor.`}</p>`
   }
 
   private modelTrouble(): Trouble | undefined {

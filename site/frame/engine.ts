@@ -1,5 +1,18 @@
 // The frame's end of the two wires: the port to the outer document, and the worker that uses what comes in.
-import type { FromFrame, FromWorker, Hello, Manifest, Progress, Result, Serving, ToFrame, ToWorker, Witness } from '../protocol.js'
+import {
+  type FromFrame,
+  type FromWorker,
+  type GpuTrouble,
+  type Hello,
+  type Manifest,
+  type Progress,
+  type Result,
+  type Serving,
+  type ToFrame,
+  type ToWorker,
+  type Witness,
+} from '../protocol.js'
+import { Gpus } from './gpus.js'
 
 export interface Answer {
   result: Result
@@ -68,6 +81,8 @@ export class Engine extends EventTarget {
   broken = false
 
   private worker: Worker | undefined
+  /** Those of the worker. */
+  private gpus!: Gpus
   private readonly manifests = new Map<number, Uint8Array>()
   private readonly waiting = new Map<number, Call>()
   private nextId = 1
@@ -135,7 +150,8 @@ export class Engine extends EventTarget {
   private hearOuter(message: ToFrame): void {
     switch (message.kind) {
       case 'kernels':
-        this.tellWorker({ ...message, wish: this.hello.wish }, [message.bytes])
+        this.gpus.take(message.bytes)
+        this.tellWorker({ ...message, wish: this.hello.wish, gpus: navigator.gpu !== undefined }, [message.bytes])
         break
       case 'load':
         this.models[message.model]!.state = message.state
@@ -154,6 +170,9 @@ export class Engine extends EventTarget {
       case 'module':
         this.tellWorker(message, [message.bytes])
         break
+      case 'crossover':
+        this.tellWorker(message)
+        break
       case 'shard':
         this.tellWorker(message, [message.bytes])
         this.dispatchEvent(new Event('fed'))
@@ -161,9 +180,17 @@ export class Engine extends EventTarget {
   }
 
   private hearWorker(message: FromWorker): void {
+    if ('gpu' in message) return this.gpus.hear(message)
     switch (message.kind) {
       case 'ready':
         this.ready(message)
+        break
+      case 'crossover':
+        this.tellOuter(message)
+        break
+      case 'serving':
+        this.models[message.model]!.serving = message.serving
+        this.changed()
         break
       case 'unusable':
         Object.assign(this.models[message.model]!, { state: 'unusable', reason: message.message + advice(message.code) })
@@ -233,11 +260,19 @@ export class Engine extends EventTarget {
   private employ(worker: Worker): void {
     this.worker?.terminate()
     this.worker = worker
+    this.gpus?.close()
+    this.gpus = new Gpus((message, transfer) => this.tellWorker(message, transfer), this.suspicion())
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.hearWorker(data)
     this.worker.onerror = (event) => {
       event.preventDefault() // keeps it out of the console
       this.stopped()
     }
+  }
+
+  /** Why the next worker gets no GPU: the one before had trouble with it, or may have died of it. */
+  private suspicion(): GpuTrouble | undefined {
+    const before = this.models.map(({ serving }) => serving?.without ?? (serving?.device === 'webgpu' ? 'lost' : undefined))
+    return before.find((trouble) => trouble !== undefined)
   }
 
   private stopped(): void {

@@ -61,14 +61,18 @@ export function proof({ hello, witness, serving, attempts, tryToLeak }: ProofVie
       ${serving
         ? html`<dt>Device of this model</dt>
             <dd id="serving">${device(serving)}</dd>
-            <dd><code class="hash">SHA-256 of all kernels ${hello.kernelsSHA256}</code></dd>`
+            <dd><code class="hash">SHA-256 of all kernels and shaders ${hello.kernelsSHA256}</code></dd>`
         : ''}
     </dl>
   `
 }
 
-function device({ device, threads }: Serving): string {
+function device({ device, threads, from }: Serving): string {
   if (device === 'reference') return 'The reference in the module: this browser or its address allows nothing faster.'
+  if (device === 'webgpu') {
+    const shorter = from === undefined ? '' : ` for notes of ${from} tokens or more, as measured here; the processor for shorter ones`
+    return `The GPU, through WebGPU${shorter}. Should it fail, notes are read on the processor.`
+  }
   return `SIMD kernels, ${device.replace('simd-', '')}, ${threads === 1 ? '1 thread' : `${threads} threads`}.`
 }
 

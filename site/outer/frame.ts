@@ -1,5 +1,5 @@
 // The inner frame, seen from outside: a sandbox that files go into, and that a few fixed words come out of.
-import { LISTENING, type FromFrame, type Hello, type ToFrame } from '../protocol.js'
+import { CROSSOVERS, LISTENING, type FromFrame, type Hello, type ToFrame } from '../protocol.js'
 
 export class Frame {
   private constructor(private readonly port: MessagePort) {}
@@ -34,11 +34,13 @@ export class Frame {
   }
 }
 
-/** Copies the two fields that a message may have, if they are what they may be; anything else is not heard. */
+/** Copies the few fields that a message may have, if they are what they may be; anything else is not heard. */
 function understand(data: unknown, models: number): FromFrame | undefined {
   if (typeof data !== 'object' || data === null || !('kind' in data) || !('model' in data)) return undefined
-  const { kind, model } = data
-  if (kind !== 'ready' && kind !== 'load' && kind !== 'restart') return undefined
-  if (!Number.isInteger(model) || (model as number) < 0 || (model as number) >= models) return undefined
-  return { kind, model: model as number }
+  const { kind } = data
+  const model = Number(data.model)
+  if (!Number.isInteger(data.model) || model < 0 || model >= models) return undefined
+  if (kind === 'ready' || kind === 'load' || kind === 'restart') return { kind, model }
+  const crossover = CROSSOVERS.find((word) => 'crossover' in data && word === data.crossover)
+  return kind === 'crossover' && crossover !== undefined ? { kind, model, crossover } : undefined
 }

@@ -1,6 +1,7 @@
 // The outer document: fetches the release from its own origin, verifies it and hands it into the frame. It never sees a
 // note: nothing but the words of FromFrame comes back.
-import { DEVICES, MOST_THREADS, type FromFrame, type Hello, type Model, type Pinned, type Release, type Wish } from '../protocol.js'
+import { DEVICES, MEASURED, MOST_THREADS, type FromFrame, type Hello, type Model, type Pinned, type Release, type Wish } from '../protocol.js'
+import { Crossovers } from './crossovers.js'
 import { Frame } from './frame.js'
 import { kept, Library, total } from './library.js'
 import { OfflineStore } from './offline.js'
@@ -23,6 +24,8 @@ const runtime = new Map<'module' | 'kernels', Promise<void>>()
 const handing: AbortController[] = []
 /** Shards that were handed in and not kept. */
 const passed = new Set<Pinned>()
+const wished = wish(new URLSearchParams(location.search))
+const crossovers = new Crossovers(release.kernels?.sha256 ?? '', wished.device === MEASURED)
 const observer = new Observer((witness) => frame?.send({ kind: 'witness', witness }))
 
 performance.mark('bedside:outer')
@@ -86,6 +89,13 @@ async function handInManifest(index: number): Promise<void> {
   const manifest = library.take(release.models[index]!.manifest)
   await all([...runtime.values(), manifest.then(() => {})])
   frame!.send({ kind: 'manifest', model: index, bytes: await manifest })
+  if (release.models[index]!.encoder) void tellCrossover(index)
+}
+
+/** Lets the frame measure whether a GPU is worth it, or says what it measured before. */
+async function tellCrossover(model: number): Promise<void> {
+  if (wished.device !== undefined && wished.device !== MEASURED) return
+  frame!.send({ kind: 'crossover', model, crossover: await crossovers.get(release.models[model]!.manifest.sha256) })
 }
 
 /** Hands shards in as they arrive, in any order; no more are held here than are on their way. */
@@ -119,7 +129,7 @@ async function openFrame(): Promise<void> {
     moduleSHA256: release.module.sha256,
     kernelsSHA256: release.kernels?.sha256,
     models: release.models.map(({ name, title, question, encoder }) => ({ name, title, question, encoder: encoder === true })),
-    wish: wish(new URLSearchParams(location.search)),
+    wish: wished,
     example: location.hash === '#example',
   }
   frame = await Frame.open(html, document.querySelector('main')!, hello, hear)
@@ -127,13 +137,14 @@ async function openFrame(): Promise<void> {
 
 /** What the address asks for, as in ?device=simd-dot&threads=2; anything but the words and numbers known here is not heard. */
 function wish(asked: URLSearchParams): Wish {
-  const device = DEVICES.find((name) => name === asked.get('device'))
+  const device = [...DEVICES, MEASURED as typeof MEASURED].find((name) => name === asked.get('device'))
   const threads = Number(/^[1-9]\d?$/.exec(asked.get('threads') ?? '')?.[0])
   return { ...(device && { device }), ...(threads <= MOST_THREADS && { threads }) }
 }
 
 function hear(message: FromFrame): void {
   if (message.kind === 'ready') void settle()
+  else if (message.kind === 'crossover') void crossovers.put(release.models[message.model]!.manifest.sha256, message.crossover)
   else void load(message.model, message.kind === 'restart')
 }
 

@@ -1,32 +1,55 @@
-// A device for bedside.wasm: SIMD kernels in WebAssembly modules of their own, over memory of their own. kernels/simd/ABI.md
-// says how the two speak.
-import { MOST_THREADS, type Serving, type Variant } from '../protocol.js'
+// What bedside.wasm computes on, and one such device: SIMD kernels in WebAssembly modules of their own, over memory of their
+// own. kernels/simd/ABI.md says how the two speak.
+import { type GpuLimits, MOST_THREADS, type Serving, type Variant } from '../protocol.js'
 import { startHelper } from './helper.js'
 import { instantiate, type Kernels } from './kernels.js'
 
-/** What bedside.wasm asks of a device of its host. */
+/** What bedside.wasm asks of every device of its host. Ranges outside a device's memory throw. */
 export interface Device {
-  readonly memory: WebAssembly.Memory
-  readonly threads: number
   readonly serving: Serving
   /** At least so many bytes of memory from now on, new ones zero; false when refused. */
   reserve(bytes: number): boolean
-  /** 0 done, 1 the device is lost, 2 the program is malformed. */
-  run(program: number): number
+  write(to: number, bytes: Uint8Array): void
+  /** DONE; LOST; or PENDING, and then again once the device has settled. */
+  read(bytes: Uint8Array, from: number): number
+  /** Resolves when what was PENDING can be read, or the device is lost. */
+  settled(): Promise<void>
   close(): void
 }
+
+/** One that runs programs. */
+export interface Runner extends Device {
+  readonly threads: number
+  /** DONE; LOST; or 2, the program is malformed. */
+  run(program: number): number
+}
+
+/** One that replays lists: a GPU, see kernels/webgpu/ABI.md. */
+export interface Recorder extends Device {
+  readonly limits: GpuLimits
+  /** The number of a pipeline, which is made meanwhile. */
+  pipeline(name: string): number
+  /** The number of a list. */
+  record(words: Uint8Array): number
+  /** DONE, or LOST. */
+  submit(list: number, params: Uint8Array): number
+}
+
+export const DONE = 0
+export const LOST = 1
+export const PENDING = 2
 
 const PAGE = 65536
 const FIRST = 2 // pages that kernels want at least
 const LARGEST = 65536 // pages: all of 32-bit addresses
 const SMALLEST = 4096 // pages: a browser that grants less shared memory is asked for none
 
-export class SimdDevice implements Device {
-  readonly memory: WebAssembly.Memory
+export class SimdDevice implements Runner {
   readonly serving: Serving
   /** Resolves when every thread can help. Running need not wait for that. */
   readonly ready: Promise<unknown>
 
+  private readonly memory: WebAssembly.Memory
   private readonly instance: ReturnType<typeof instantiate>
   private helpers: Worker[] = []
   private lost = false
@@ -61,16 +84,31 @@ export class SimdDevice implements Device {
     }
   }
 
+  write(to: number, bytes: Uint8Array): void {
+    new Uint8Array(this.memory.buffer).set(bytes, to)
+  }
+
+  read(bytes: Uint8Array, from: number): number {
+    const memory = new Uint8Array(this.memory.buffer)
+    if (from + bytes.length > memory.length) throw new RangeError('the range lies outside the memory')
+    bytes.set(memory.subarray(from, from + bytes.length))
+    return DONE
+  }
+
+  settled(): Promise<void> {
+    return Promise.resolve()
+  }
+
   run(program: number): number {
-    if (this.lost) return 1
+    if (this.lost) return LOST
     for (const helper of this.helpers) helper.postMessage('wake')
     let answer: number
     try {
       answer = this.instance.run(program)
     } catch {
-      answer = 1 // the kernels trapped: their memory is not what they expect
+      answer = LOST // the kernels trapped: their memory is not what they expect
     }
-    if (answer === 1) this.close()
+    if (answer === LOST) this.close()
     return answer
   }
 

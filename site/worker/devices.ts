@@ -1,5 +1,6 @@
-// Which device an encoder gets: what the page's address asks for, or else the quickest kernels on as many threads as pay.
-import type { Variant, Wish } from '../protocol.js'
+// Which device of the CPU an encoder gets: what the page's address asks for, or else the quickest kernels on as many threads
+// as pay.
+import { MEASURED, VARIANTS, type Variant, type Wish } from '../protocol.js'
 import { SimdDevice, usualThreads } from './device.js'
 import { Kernels } from './kernels.js'
 import { Refusal } from './module.js'
@@ -9,13 +10,22 @@ const DOUBT = 2 // devices lost, from which on threads are suspected
 export class Devices {
   private kernels: Kernels | undefined
   private wish: Wish = {}
+  private mayHaveGpu = false
   private losses = 0
 
-  /** Takes the kernels and warms them up, while the model is still on its way. */
-  take(pack: ArrayBuffer, wish: Wish): void {
+  /** Takes the kernels and warms them up, while the model is still on its way. With `gpu`, the frame may have some. */
+  take(pack: ArrayBuffer, wish: Wish, gpu: boolean): void {
     this.kernels = Kernels.load(pack)
     this.wish = wish
-    if (wish.device === undefined) this.kernels.warm(this.threads() > 1)
+    this.mayHaveGpu = gpu
+    if (this.wish.device !== 'reference' && this.wished() === undefined) this.kernels.warm(this.threads() > 1)
+  }
+
+  /** Whether encoders are to run on a GPU too: in any case, where that is measured to be quicker, or not. */
+  get gpu(): 'asked' | 'measured' | undefined {
+    const { device } = this.wish
+    if (device === 'webgpu') return 'asked'
+    return this.mayHaveGpu && (device === undefined || device === MEASURED) ? 'measured' : undefined
   }
 
   /** A device for one model; undefined for the module's own reference. */
@@ -49,7 +59,7 @@ export class Devices {
   }
 
   private wished(): Variant | undefined {
-    return this.wish.device?.replace('simd-', '') as Variant | undefined
+    return VARIANTS.find((variant) => this.wish.device === `simd-${variant}`)
   }
 
   private threads(): number {

@@ -1,9 +1,9 @@
 // The module's exported functions as JavaScript: see wasm/module/ABI.md.
 import { ConsoleStdout, WASI } from '@bjorn3/browser_wasi_shim'
 import { NOTE_LIMIT, type Progress, type Result } from '../protocol.js'
-import type { Device } from './device.js'
+import type { Device, Recorder, Runner } from './device.js'
 
-const ABI = 2
+const ABI = 3
 
 interface Exports extends WebAssembly.Exports {
   memory: WebAssembly.Memory
@@ -27,9 +27,16 @@ interface Plan {
   }[]
 }
 
-interface Options {
+export interface Options {
   explain: number
   offsets: 'utf16'
+}
+
+/** How far a job is. */
+interface Parts extends Progress {
+  tokens: number
+  /** Its device is at work. */
+  pending?: true
 }
 
 /** The module's own refusal: it can go on. Every other exception means that it died. */
@@ -41,6 +48,8 @@ export class Refusal extends Error {
     super(message)
   }
 }
+
+const MOST = 2 ** 32 - 4 // of what the module can be told of bytes
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -60,6 +69,7 @@ export class Module {
     const { instance } = await WebAssembly.instantiate(bytes, {
       wasi_snapshot_preview1: wasi.wasiImport,
       bedside_device: module.deviceImports(),
+      bedside_gpu: module.gpuImports(),
     })
     const exports = instance.exports as Exports
     module.exports = exports
@@ -86,9 +96,8 @@ export class Module {
     }
   }
 
-  /** Starts with a note. */
-  begin(model: number, text: string, options: Options): Job {
-    const started = performance.now()
+  /** Starts with a note, on the model that has this device. */
+  begin(model: number, device: number, text: string, options: Options): Job {
     if (text.length > NOTE_LIMIT) throw tooLarge()
     const note = encoder.encode(text)
     if (note.length > NOTE_LIMIT) throw tooLarge()
@@ -97,7 +106,8 @@ export class Module {
     const wantedAt = this.put(wanted)
     try {
       const job = this.check(this.exports.bedside_begin(model, noteAt, note.length, wantedAt, wanted.length))
-      return new Job(this, job, started)
+      const { tokens } = JSON.parse(this.output()) as Parts
+      return new Job(this, job, device, tokens)
     } finally {
       this.exports.bedside_release(noteAt)
       this.exports.bedside_release(wantedAt)
@@ -105,9 +115,14 @@ export class Module {
   }
 
   /** A note's next part: how far the job is, or its result. */
-  finish(job: number): Progress | Result {
+  finish(job: number): Parts | Result {
     this.check(this.exports.bedside_finish(job))
-    return JSON.parse(this.output()) as Progress | Result
+    return JSON.parse(this.output()) as Parts | Result
+  }
+
+  /** Resolves when a job that is pending can go on. */
+  async settled(device: number): Promise<void> {
+    await this.devices.get(device)?.settled()
   }
 
   cancel(job: number): void {
@@ -123,10 +138,16 @@ export class Module {
     this.free(device)
   }
 
-  /** Where bytes are to be copied: the memory of a device, or the module's own for device 0. */
-  memory(device: number): Uint8Array {
-    const memory = device === 0 ? this.exports.memory : this.devices.get(device)!.memory
-    return new Uint8Array(memory.buffer)
+  /** Copies bytes to the memory of a device, or to the module's own for device 0. */
+  write(device: number, to: number, bytes: Uint8Array): void {
+    if (device === 0) this.memory().set(bytes, to)
+    else this.device(device).write(to, bytes)
+  }
+
+  private device(number: number): Device {
+    const found = this.devices.get(number)
+    if (found === undefined) throw new RangeError(`there is no device ${number}`)
+    return found
   }
 
   private free(device: number): void {
@@ -134,31 +155,42 @@ export class Module {
     this.devices.delete(device)
   }
 
-  /** The functions of kernels/simd/ABI.md. Ranges outside a memory throw, which ends the module. */
+  private memory(): Uint8Array {
+    return new Uint8Array(this.exports.memory.buffer)
+  }
+
+  /** A range of the module's memory. One that lies outside throws, which ends the module. */
+  private range(at: number, length: number): Uint8Array {
+    return new Uint8Array(this.exports.memory.buffer, at >>> 0, length >>> 0)
+  }
+
+  /** The functions of kernels/simd/ABI.md. */
   private deviceImports(): WebAssembly.ModuleImports {
-    const copy = (to: Uint8Array, at: number, from: Uint8Array, begin: number, length: number) => {
-      if ((begin >>> 0) + (length >>> 0) > from.length) throw new RangeError('the range lies outside the memory')
-      to.set(from.subarray(begin >>> 0, (begin >>> 0) + (length >>> 0)), at >>> 0)
-    }
-    const device = (number: number) => {
-      const found = this.devices.get(number)
-      if (found === undefined) throw new RangeError(`there is no device ${number}`)
-      return found
-    }
-    const bytes = (number: number) => new Uint8Array(device(number).memory.buffer)
+    const device = (number: number) => this.device(number)
     return {
       reserve: (number: number, size: number) => (device(number).reserve(size >>> 0) ? 0 : 1),
-      write: (number: number, to: number, from: number, length: number) => copy(bytes(number), to, this.memory(0), from, length),
-      read: (number: number, to: number, from: number, length: number) => copy(this.memory(0), to, bytes(number), from, length),
-      run: (number: number, program: number) => device(number).run(program >>> 0),
-      threads: (number: number) => device(number).threads,
+      write: (number: number, to: number, from: number, length: number) => device(number).write(to >>> 0, this.range(from, length)),
+      read: (number: number, to: number, from: number, length: number) => device(number).read(this.range(to, length), from >>> 0),
+      run: (number: number, program: number) => (device(number) as Runner).run(program >>> 0),
+      threads: (number: number) => (device(number) as Runner).threads,
+    }
+  }
+
+  /** The functions of kernels/webgpu/ABI.md. A device that is none of those they are for throws, which ends the module. */
+  private gpuImports(): WebAssembly.ModuleImports {
+    const gpu = (number: number) => this.device(number) as Recorder
+    return {
+      limit: (number: number, which: number) => limit(gpu(number), which),
+      pipeline: (number: number, at: number, length: number) => gpu(number).pipeline(decoder.decode(this.range(at, length))),
+      record: (number: number, at: number, length: number) => gpu(number).record(this.range(at, length)),
+      submit: (number: number, list: number, at: number, length: number) => gpu(number).submit(list, this.range(at, length)),
     }
   }
 
   private put(bytes: Uint8Array): number {
     const address = this.exports.bedside_allocate(bytes.length)
     if (address === 0) throw new Refusal('out-of-memory', `The module has no room for ${bytes.length} bytes.`)
-    this.memory(0).set(bytes, address >>> 0)
+    this.memory().set(bytes, address >>> 0)
     return address
   }
 
@@ -179,32 +211,42 @@ export class Module {
 
 /** A note that is being read. */
 export class Job {
-  /** Milliseconds since it began, once it is done: the note copied in, the result read out, and what lay between. */
-  ms = 0
   result: Result | undefined
   progress: Progress | undefined
+  /** The device is at work: it must settle before the next step. */
+  pending = false
+  private over = false
 
   constructor(
     private readonly module: Module,
     private readonly job: number,
-    private readonly started: number,
+    private readonly device: number,
+    /** Of the note, where the model is an encoder. */
+    readonly tokens: number,
   ) {}
 
-  /** Reads the next part; true when that was the last. */
+  /** Reads the next part, or asks the device for it; true when that was the last. */
   step(): boolean {
+    this.over = true // as it is with every end but the one below
     const answer = this.module.finish(this.job)
     if ('of' in answer) {
-      this.progress = answer
+      this.over = false
+      this.pending = answer.pending === true
+      this.progress = { done: answer.done, of: answer.of }
       return false
     }
     this.result = answer
-    this.ms = performance.now() - this.started
     return true
   }
 
-  /** Drops a job that is not done. */
+  settled(): Promise<void> {
+    return this.module.settled(this.device)
+  }
+
+  /** Drops it, where it is not over. */
   cancel(): void {
-    this.module.cancel(this.job)
+    if (!this.over) this.module.cancel(this.job)
+    this.over = true
   }
 }
 
@@ -227,7 +269,7 @@ export class LoadingModel {
       throw new Refusal('bad-manifest', `Shard ${shard} is not what the manifest promises.`)
     }
     for (const { offset, length, to, address } of want.segments) {
-      this.module.memory(to === 'device' ? this.device : 0).set(bytes.subarray(offset, offset + length), address >>> 0)
+      this.module.write(to === 'device' ? this.device : 0, address >>> 0, bytes.subarray(offset, offset + length))
     }
     return this.missing.size === 0
   }
@@ -252,7 +294,7 @@ export class OpenModel {
   ) {}
 
   begin(text: string, options: Options): Job {
-    return this.module.begin(this.model, text, options)
+    return this.module.begin(this.model, this.device, text, options)
   }
 
   close(): void {
@@ -270,6 +312,13 @@ function withoutCard(manifest: Uint8Array): Uint8Array {
   }
   delete parsed?.['card']
   return encoder.encode(JSON.stringify(parsed))
+}
+
+/** What a GPU can do, in the order of wasm/module/ABI.md; 0 throughout where a device is none. */
+function limit({ limits }: Partial<Recorder>, which: number): number {
+  if (limits === undefined) return 0
+  const { binding, workgroup, invocations, packed } = limits
+  return Math.min([binding, workgroup, invocations, Number(packed)][which] ?? 0, MOST)
 }
 
 function tooLarge(): Refusal {

@@ -2,16 +2,19 @@ package page
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 
 	"bedside/kernels/simd/built"
+	"bedside/kernels/webgpu/shaders"
 )
 
 // builds are the builds of kernels/simd/ABI.md.
 var builds = []string{"plain-single", "plain-shared", "relaxed-single", "relaxed-shared", "dot-single", "dot-shared"}
 
 // PackKernels is every build in one file, which brotli makes little larger than one of
-// them: a WebAssembly module of nothing but custom sections, each with a build's name and
-// bytes. Browsers take it apart themselves.
+// them, and every shader as NAME.wgsl: a WebAssembly module of nothing but custom sections,
+// each with a name and bytes. Browsers take it apart themselves.
 func PackKernels() ([]byte, error) {
 	pack := []byte("\x00asm\x01\x00\x00\x00")
 	for _, name := range builds {
@@ -20,6 +23,10 @@ func PackKernels() ([]byte, error) {
 			return nil, err
 		}
 		pack = appendSection(pack, name, build)
+	}
+	texts := shaders.All()
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		pack = appendSection(pack, name+".wgsl", []byte(texts[name]))
 	}
 	return pack, nil
 }

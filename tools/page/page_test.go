@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"bedside/kernels/simd/built"
+	"bedside/kernels/webgpu/shaders"
 	"bedside/wasm/encoder/invented"
 	"bedside/weights"
 	"bedside/weights/bundle"
@@ -273,8 +274,14 @@ func TestPackHoldsEveryBuild(t *testing.T) {
 			t.Errorf("%s: %d bytes, want %d", name, len(found[name]), len(want))
 		}
 	}
-	if len(found) != 6 {
-		t.Errorf("%d builds in the pack", len(found))
+	texts := shaders.All()
+	for name, want := range texts {
+		if got := string(found[name+".wgsl"]); got != want {
+			t.Errorf("%s.wgsl: %d bytes, want %d", name, len(got), len(want))
+		}
+	}
+	if len(found) != 6+len(texts) {
+		t.Errorf("%d builds and shaders in the pack", len(found))
 	}
 }
 

@@ -29,7 +29,7 @@ func (m *Model) Begin(note string, o Options) (*Job, error) {
 }
 
 // Step does the next part of the work, and says whether it was the last: Result has the
-// answer then. Errors wrap those of the device (see kernels) and of encoder.
+// answer then. A job that is Pending has only asked for it. Errors wrap those of the device (see kernels) and of encoder.
 func (j *Job) Step() (done bool, err error) {
 	if j.result != nil {
 		return true, nil
@@ -55,6 +55,17 @@ func (j *Job) Progress() (done, total int) {
 	return j.encoder.Progress()
 }
 
+// Pending says that the device is at work: its host must settle before the next Step.
+func (j *Job) Pending() bool { return j.encoder != nil && j.encoder.Pending() }
+
+// Tokens is how many an encoder's note has; a linear model counts none.
+func (j *Job) Tokens() int {
+	if j.encoder == nil {
+		return 0
+	}
+	return len(j.encoder.Tokens(0))
+}
+
 // Result is the answer, nil before the last step.
 func (j *Job) Result() *Result { return j.result }
 
@@ -62,7 +73,9 @@ func (j *Job) Result() *Result { return j.result }
 func (m *Model) encode(note string) error {
 	j, err := m.encoder.Begin(note)
 	for done := false; err == nil && !done; {
-		done, err = j.Step()
+		if done, err = j.Step(); err == nil && j.Pending() {
+			err = errLater
+		}
 	}
 	if err == nil {
 		m.take(j.Results()[0])

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"bedside/kernels"
 	"bedside/kernels/reference"
 	"bedside/wasm/encoder"
 	"bedside/wasm/text"
@@ -62,11 +63,16 @@ func newModel(m *weights.Manifest, l *linear, e *encoder.Encoder) *Model {
 // Manifest is the bundle's manifest.
 func (m *Model) Manifest() *weights.Manifest { return m.manifest }
 
+// errLater is for callers who could not wait for the device between two steps.
+var errLater = fmt.Errorf("this device needs Begin and Step: %w", kernels.ErrPending)
+
 // Classify answers one note: Begin, and every step.
 func (m *Model) Classify(note string, o Options) (*Result, error) {
 	j, err := m.Begin(note, o)
 	for done := false; err == nil && !done; {
-		done, err = j.Step()
+		if done, err = j.Step(); err == nil && j.Pending() {
+			err = errLater
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -39,6 +39,7 @@ type Encoder struct {
 	tokenizer *tokenizer.WordPiece // nil until Ready
 	special   tokenizer.SpecialIDs
 	scratch   scratch
+	flying    *Job // whose batch the device is at work on, nil where none is
 
 	// every runs the last layer for all rows, although only first ones are pooled; for
 	// tests, which hold the two to the same answer.

@@ -9,6 +9,7 @@ import (
 
 	"bedside/kernels"
 	"bedside/kernels/reference"
+	"bedside/kernels/simd/headless"
 	"bedside/wasm/tokenizer"
 	"bedside/weights"
 )
@@ -362,6 +363,47 @@ func TestWeightsThatAreNotFinite(t *testing.T) {
 	}
 }
 
+// TestDamagedWeightsOnKernels: SIMD kernels lose no NaN and no infinity on the way to the logits,
+// also where int8 is between.
+func TestDamagedWeightsOnKernels(t *testing.T) {
+	m, values := invent(tiny(weights.MeanPooled), 3).bundle(t, weights.Int8)
+	d, err := headless.NewDevice(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	e := load(t, d, m, values)
+	for i, tensor := range m.Tensors {
+		to, ok := e.Destination(i)
+		if !ok || tensor.DType != weights.F32 || tensor.Name == "encoder.word.scale" || strings.HasSuffix(tensor.Name, ".multiplier") {
+			continue // scales of words that the note lacks; multipliers of inputs that may be 0
+		}
+		for _, x := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
+			if strings.HasPrefix(tensor.Name, weights.EncoderPooler) && x == x {
+				continue // whose tanh is 1
+			}
+			damaged := weights.Float32s("", []float32{x}).Data
+			sound := make([]byte, len(damaged))
+			if err := errors.Join(d.Read(sound, to), d.Write(to, damaged)); err != nil {
+				t.Fatal(err)
+			}
+			j, err := e.Begin("w11 w12")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := j.Step(); !errors.Is(err, ErrNotFinite) {
+				t.Errorf("%s with %g: %v, logits %v", tensor.Name, x, err, j.Results()[0].Logits)
+			}
+			if err := d.Write(to, sound); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if r := answer(t, e, "w11 w12"); r.Logits == nil {
+		t.Error("the sound weights give no answer")
+	}
+}
+
 // losing is a device that is lost after some runs.
 type losing struct {
 	*reference.Device
@@ -397,6 +439,126 @@ func TestLosingTheDevice(t *testing.T) {
 	if n, total := j.Progress(); n != 2 || total < 3 {
 		t.Errorf("%d of %d windows", n, total)
 	}
+}
+
+// later is a device that has an answer only once it has settled.
+type later struct {
+	*reference.Device
+	asked    map[kernels.Buffer]bool // since the last run
+	answered bool
+	settles  int
+}
+
+func (d *later) Run(program []kernels.Op) error {
+	d.asked, d.answered = map[kernels.Buffer]bool{}, false
+	return d.Device.Run(program)
+}
+
+func (d *later) Read(data []byte, from kernels.Buffer) error {
+	if !d.answered || !d.asked[from] {
+		d.asked[from] = true
+		return kernels.ErrPending
+	}
+	return d.Device.Read(data, from)
+}
+
+func (d *later) settle() { d.answered, d.settles = true, d.settles+1 }
+
+// TestDeviceThatAnswersLater steps jobs on such a device, alone and in turns, and cancels some.
+func TestDeviceThatAnswersLater(t *testing.T) {
+	shape := tiny(weights.MeanPooled)
+	shape.Window.Tokens, shape.Window.Overlap = 16, 4
+	m, values := invent(shape, 2).bundle(t, weights.Float16)
+	at := load(t, reference.NewDevice(), m, values)
+	d := &later{Device: reference.NewDevice()}
+	e := load(t, d, m, values)
+	through := func(j *Job) []float64 {
+		t.Helper()
+		for done := false; !done; {
+			var err error
+			if done, err = j.Step(); err != nil {
+				t.Fatal(err)
+			}
+			if done && j.Pending() {
+				t.Fatal("done, and pending")
+			}
+			if j.Pending() {
+				d.settle()
+			}
+		}
+		return j.Results()[0].Logits
+	}
+	begin := func(note string) *Job {
+		t.Helper()
+		j, err := e.Begin(note)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	for _, note := range []string{words(60), "w11", ""} {
+		d.settles = 0
+		j := begin(note)
+		if got, want := through(j), answer(t, at, note).Logits; !slices.Equal(got, want) {
+			t.Errorf("%d characters: %v, want %v", len(note), got, want)
+		}
+		if _, windows := j.Progress(); d.settles != windows {
+			t.Errorf("the device settled %d times for %d windows", d.settles, windows)
+		}
+	}
+
+	// One that is left while it is pending, and taken up again after another.
+	left, other := begin(words(60)), begin("w12 w13 "+words(30))
+	if _, err := left.Step(); err != nil || !left.Pending() {
+		t.Fatalf("pending %v, %v", left.Pending(), err)
+	}
+	want := answer(t, at, "w12 w13 "+words(30)).Logits
+	if got := through(other); left.Pending() || !slices.Equal(got, want) {
+		t.Errorf("after another was left: %v, want %v", got, want)
+	}
+	if got, want := through(left), answer(t, at, words(60)).Logits; !slices.Equal(got, want) {
+		t.Errorf("taken up again: %v, want %v", got, want)
+	}
+
+	// One that is stepped before the device has settled asks again, and nothing is lost.
+	hasty := begin(words(20))
+	for range 3 {
+		if done, err := hasty.Step(); done || err != nil || !hasty.Pending() {
+			t.Fatalf("done %v, pending %v, %v", done, hasty.Pending(), err)
+		}
+	}
+	if got, want := through(hasty), answer(t, at, words(20)).Logits; !slices.Equal(got, want) {
+		t.Errorf("asked often: %v, want %v", got, want)
+	}
+}
+
+// TestLosingADeviceThatAnswersLater: what is lost between asking and reading ends the job.
+func TestLosingADeviceThatAnswersLater(t *testing.T) {
+	m, values := invent(tiny(weights.MeanPooled), 2).bundle(t, weights.Int8)
+	e := load(t, &lateLoss{later{Device: reference.NewDevice()}}, m, values)
+	j, err := e.Begin("w11 w12")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := j.Step(); done || err != nil || !j.Pending() {
+		t.Fatalf("done %v, pending %v, %v", done, j.Pending(), err)
+	}
+	e.device.(*lateLoss).settle()
+	for range 2 {
+		if done, err := j.Step(); done || !errors.Is(err, kernels.ErrLost) || j.Pending() {
+			t.Errorf("done %v, pending %v, %v", done, j.Pending(), err)
+		}
+	}
+}
+
+// lateLoss is lost when it has settled.
+type lateLoss struct{ later }
+
+func (d *lateLoss) Read(data []byte, from kernels.Buffer) error {
+	if d.answered {
+		return kernels.ErrLost
+	}
+	return d.later.Read(data, from)
 }
 
 // idle is a device that checks programs and computes nothing.

@@ -2,6 +2,7 @@ package encoder
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -29,9 +30,16 @@ type Job struct {
 	notes   [][]tokenizer.Token
 	windows []window
 	done    int // windows read
+	flight  flight
 	results []Result
 	sums    [][]float64 // by note: of the pooled vectors
 	err     error
+}
+
+// flight is a batch that was run and is not read yet.
+type flight struct {
+	windows        []window
+	pooled, logits kernels.Matrix
 }
 
 // window is a span of one of the notes.
@@ -85,14 +93,19 @@ func (e *Encoder) BeginTokens(notes ...[]tokenizer.Token) (*Job, error) {
 	return j, nil
 }
 
-// Step reads one batch: as many of the next windows as fit Window.Tokens rows. After an
-// error the job is over; it is the device's, or ErrNotFinite.
+// Step reads one batch: as many of the next windows as fit Window.Tokens rows. Where the
+// device answers later the job is Pending then, and the next Step goes on with that batch;
+// a step of another job meanwhile drops the batch, to be run again. After an error the job
+// is over; it is the device's, or ErrNotFinite.
 func (j *Job) Step() (done bool, err error) {
 	if j.err == nil && j.done < len(j.windows) {
 		j.err = j.step()
 	}
 	return j.err == nil && j.done == len(j.windows), j.err
 }
+
+// Pending says that the device is at work on a batch: its host must settle before the next Step.
+func (j *Job) Pending() bool { return j.encoder.flying == j }
 
 // Progress is how many windows have been read, of how many.
 func (j *Job) Progress() (done, total int) { return j.done, len(j.windows) }
@@ -105,7 +118,39 @@ func (j *Job) Results() []Result { return j.results }
 
 func (j *Job) step() error {
 	e := j.encoder
-	windows := j.batch()
+	if e.flying != j {
+		if err := j.submit(); err != nil {
+			return err
+		}
+	}
+	e.flying = nil
+	f := &j.flight
+	// Both are asked for before either is missed, so that the device settles once.
+	err, late := e.read(&e.scratch.pooled, f.pooled), e.read(&e.scratch.logits, f.logits)
+	if err == nil {
+		err = late
+	}
+	if errors.Is(err, kernels.ErrPending) && (late == nil || errors.Is(late, kernels.ErrPending)) {
+		e.flying = j
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for i, w := range f.windows {
+		if err := j.combine(w, e.scratch.pooled[4*i*f.pooled.Columns:][:4*f.pooled.Columns], e.scratch.logits[4*i*f.logits.Columns:][:4*f.logits.Columns]); err != nil {
+			return err
+		}
+	}
+	j.done += len(f.windows)
+	return nil
+}
+
+// submit has the device run the next batch.
+func (j *Job) submit() error {
+	e := j.encoder
+	e.flying = nil
+	j.flight.windows = j.batch()
 	for _, w := range []struct {
 		to   kernels.Buffer
 		data []byte
@@ -114,23 +159,9 @@ func (j *Job) step() error {
 			return err
 		}
 	}
-	ops, pooled, logits := e.compile(e.scratch.sequences)
-	if err := e.device.Run(ops); err != nil {
-		return err
-	}
-	if err := e.read(&e.scratch.pooled, pooled); err != nil {
-		return err
-	}
-	if err := e.read(&e.scratch.logits, logits); err != nil {
-		return err
-	}
-	for i, w := range windows {
-		if err := j.combine(w, e.scratch.pooled[4*i*pooled.Columns:][:4*pooled.Columns], e.scratch.logits[4*i*logits.Columns:][:4*logits.Columns]); err != nil {
-			return err
-		}
-	}
-	j.done += len(windows)
-	return nil
+	var ops []kernels.Op
+	ops, j.flight.pooled, j.flight.logits = e.compile(e.scratch.sequences)
+	return e.device.Run(ops)
 }
 
 // batch takes the next windows that fit and lays their rows out.

@@ -20,29 +20,49 @@ const (
 // maxDevicePages bounds the memory of one device: 3 GiB in pages of 64 KiB.
 const maxDevicePages = 3 << 14
 
-// exportDevices gives modules the functions of kernels/simd/ABI.md.
+// exportDevices gives modules the functions of kernels/simd/ABI.md, and those of
+// kernels/webgpu/ABI.md as of a machine without GPUs.
 func (h *Host) exportDevices(ctx context.Context) error {
-	builder := h.runtime.NewHostModuleBuilder("bedside_device")
-	for _, f := range []struct {
-		name       string
-		parameters int
-		result     []api.ValueType
-		do         api.GoModuleFunc
-	}{
-		{"reserve", 2, []api.ValueType{i32}, deviceReserve},
-		{"write", 4, nil, deviceWrite},
-		{"read", 4, nil, deviceRead},
-		{"run", 2, []api.ValueType{i32}, deviceRun},
-		{"threads", 1, []api.ValueType{i32}, deviceThreads},
+	for module, functions := range map[string][]export{
+		"bedside_device": {
+			{"reserve", 2, []api.ValueType{i32}, deviceReserve},
+			{"write", 4, nil, deviceWrite},
+			{"read", 4, []api.ValueType{i32}, deviceRead},
+			{"run", 2, []api.ValueType{i32}, deviceRun},
+			{"threads", 1, []api.ValueType{i32}, deviceThreads},
+		},
+		"bedside_gpu": {
+			{"limit", 2, []api.ValueType{i32}, noLimit},
+			{"pipeline", 3, []api.ValueType{i32}, noGPU},
+			{"record", 3, []api.ValueType{i32}, noGPU},
+			{"submit", 4, []api.ValueType{i32}, noGPU},
+		},
 	} {
-		parameters := []api.ValueType{i32, i32, i32, i32}[:f.parameters]
-		builder = builder.NewFunctionBuilder().WithGoModuleFunction(f.do, parameters, f.result).Export(f.name)
-	}
-	if _, err := builder.Instantiate(ctx); err != nil {
-		return fmt.Errorf("host: preparing devices: %w", err)
+		builder := h.runtime.NewHostModuleBuilder(module)
+		for _, f := range functions {
+			parameters := []api.ValueType{i32, i32, i32, i32}[:f.parameters]
+			builder = builder.NewFunctionBuilder().WithGoModuleFunction(f.do, parameters, f.result).Export(f.name)
+		}
+		if _, err := builder.Instantiate(ctx); err != nil {
+			return fmt.Errorf("host: preparing devices: %w", err)
+		}
 	}
 	return nil
 }
+
+// export is a function that modules may import.
+type export struct {
+	name       string
+	parameters int // all i32
+	result     []api.ValueType
+	do         api.GoModuleFunc
+}
+
+// noLimit says of every device that it is no GPU.
+func noLimit(_ context.Context, _ api.Module, stack []uint64) { stack[0] = 0 }
+
+// noGPU ends a module that takes a device for one nevertheless.
+func noGPU(context.Context, api.Module, []uint64) { panic(errTrap) }
 
 // errTrap ends a module that names a device or memory that is not there.
 var errTrap = errors.New("host: the module reaches beyond its device or its memory")
@@ -76,7 +96,11 @@ func deviceWrite(ctx context.Context, module api.Module, stack []uint64) {
 func deviceRead(ctx context.Context, module api.Module, stack []uint64) {
 	from, to := ranges(ctx, module, stack[0], stack[2], stack[1], stack[3])
 	copy(to, from)
+	stack[0] = api.EncodeI32(readDone)
 }
+
+// readDone is the answer to a read that kernels/simd/ABI.md promises.
+const readDone = 0
 
 // ranges are as many bytes of the device's memory and of the module's.
 func ranges(ctx context.Context, module api.Module, device, atDevice, atModule, length uint64) (ofDevice, ofModule []byte) {

@@ -174,6 +174,41 @@ func TestLongNotesTellHowFarTheyAre(t *testing.T) {
 	}
 }
 
+// TestBeginTellsTheTokens: hosts choose a device by them.
+func TestBeginTellsTheTokens(t *testing.T) {
+	for _, c := range []struct {
+		files fs.FS
+		want  string
+	}{
+		{encoderBundle(t, invented.Tiny(), nil), `{"done":0,"of":2,"tokens":15}`},
+		{colours(t), `{"done":1,"of":1,"tokens":0}`},
+	} {
+		h := realHost(t, 1)
+		m, err := h.Load(t.Context(), c.files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = h.with(t.Context(), m, func(ctx context.Context, in *instance) error {
+			note := strings.Repeat("knee ", 15)
+			at, err := in.put(ctx, note, "")
+			if err != nil {
+				return err
+			}
+			if _, err := in.check(ctx, "bedside_begin", api.EncodeI32(in.handles[m].model), at, uint64(len(note)), 0, 0); err != nil {
+				return err
+			}
+			got, err := in.output(ctx)
+			if string(got) != c.want {
+				t.Errorf("begin tells %s, want %s", got, c.want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestCancelledBetweenParts: a note that is given up costs no instance, which would have
 // to read the model again.
 func TestCancelledBetweenParts(t *testing.T) {
@@ -436,6 +471,9 @@ func TestModuleBeyondItsDeviceIsEnded(t *testing.T) {
 		{"write of what the module has not", none, then(call("write", device, 0, pageSize-4, 8)), "bedside_begin ended early"},
 		{"read outside the device", none, then(call("read", device, 0, 2*pageSize-4, 8)), "bedside_begin ended early"},
 		{"read to where the module has nothing", none, then(call("read", device, pageSize-4, 0, 8)), "bedside_begin ended early"},
+		{"a GPU's pipeline", none, then(call("pipeline", device, 0, 1)), "bedside_begin ended early"},
+		{"a GPU's list", none, then(call("record", device, 0, 4)), "bedside_begin ended early"},
+		{"work for a GPU", none, then(call("submit", device, 0, 0, 4)), "bedside_begin ended early"},
 		{"progress that is no JSON", none, map[string][]byte{"bedside_finish": append(output(0, 8), answer(1)...)}, "left no progress"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -466,6 +504,7 @@ func TestDeviceWithinItsBounds(t *testing.T) {
 	const device = 1
 	code := append(call("write", device, 2*pageSize-8, pageSize-8, 8), call("read", device, pageSize-8, 2*pageSize-8, 8)...)
 	code = append(append(code, call("reserve", device, -65536)...), call("threads", device)...)
+	code = append(code, call("limit", device, 0)...)
 	h, err := newFake(t, fake{planOf(t, files, func(*plan) {}), fakeResult, map[string][]byte{"bedside_begin": append(code, answer(1)...)}}, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -50,13 +50,21 @@ func output(address, length uint32) []byte {
 	return append(append([]byte{opI64}, sleb(packed)...), opGlobalSet, 0)
 }
 
-// imports are the functions of kernels/simd/ABI.md, by the number that bodies call.
+// imports are the functions that wasm/module/ABI.md lets the module import, by the number that bodies call.
 var imports = []struct {
-	name       string
-	parameters int // all i32
-	results    []byte
+	module, name string
+	parameters   int // all i32
+	results      []byte
 }{
-	{"reserve", 2, []byte{i32}}, {"write", 4, nil}, {"read", 4, nil}, {"run", 2, []byte{i32}}, {"threads", 1, []byte{i32}},
+	{"bedside_device", "reserve", 2, []byte{i32}},
+	{"bedside_device", "write", 4, nil},
+	{"bedside_device", "read", 4, []byte{i32}},
+	{"bedside_device", "run", 2, []byte{i32}},
+	{"bedside_device", "threads", 1, []byte{i32}},
+	{"bedside_gpu", "limit", 2, []byte{i32}},
+	{"bedside_gpu", "pipeline", 3, []byte{i32}},
+	{"bedside_gpu", "record", 3, []byte{i32}},
+	{"bedside_gpu", "submit", 4, []byte{i32}},
 }
 
 // call calls an import with these numbers and drops what it answers.
@@ -99,7 +107,7 @@ func (f fake) encode() []byte {
 	var types, imported, functions, exported, codes [][]byte
 	for i, f := range imports {
 		types = append(types, signature(f.parameters, f.results))
-		imported = append(imported, slices.Concat(bytesOf([]byte("bedside_device")), bytesOf([]byte(f.name)), []byte{0}, uleb(i)))
+		imported = append(imported, slices.Concat(bytesOf([]byte(f.module)), bytesOf([]byte(f.name)), []byte{0}, uleb(i)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(bodies)) {
 		i := len(types)

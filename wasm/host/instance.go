@@ -15,7 +15,7 @@ import (
 )
 
 // abiVersion is the only version of wasm/module/ABI.md this package speaks.
-const abiVersion = 2
+const abiVersion = 3
 
 // maxOutput bounds what one call may answer, in bytes.
 const maxOutput = 64 << 20

@@ -117,10 +117,14 @@ func (m *model) destination(s weights.Segment) (to string, at uint32) {
 	return "device", buffer.Address
 }
 
-// appendProgress appends how far a job is.
+// appendProgress appends how far a job is, and how many tokens an encoder's note has.
 func appendProgress(dst []byte, j *classify.Job) []byte {
 	done, total := j.Progress()
 	dst = jsontext.AppendInt(append(dst, `{"done":`...), done)
 	dst = jsontext.AppendInt(append(dst, `,"of":`...), total)
+	dst = jsontext.AppendInt(append(dst, `,"tokens":`...), j.Tokens())
+	if j.Pending() {
+		dst = append(dst, `,"pending":true`...)
+	}
 	return append(dst, '}')
 }

@@ -34,6 +34,7 @@ func TestLinkedPackages(t *testing.T) {
 		"bedside/kernels",
 		"bedside/kernels/reference",
 		"bedside/kernels/simd",
+		"bedside/kernels/webgpu",
 		"bedside/wasm/classify",
 		"bedside/wasm/encoder",
 		"bedside/wasm/module",

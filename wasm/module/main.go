@@ -12,12 +12,11 @@ import (
 
 	"bedside/kernels"
 	"bedside/kernels/reference"
-	"bedside/kernels/simd"
 	"bedside/wasm/classify"
 	"bedside/weights"
 )
 
-const abi = 2
+const abi = 3
 
 // maxInput bounds one allocation by the host.
 const maxInput = max(classify.MaxNoteBytes+1, weights.MaxManifestBytes)
@@ -125,6 +124,7 @@ func open(at, length, device int32) int32 {
 func newModel(manifest *weights.Manifest, device int32) (*model, error) {
 	m, size, limit := &model{}, manifest.StreamBytes(), int64(maxModel)
 	m.held = size
+	var err error
 	switch {
 	case device < 0:
 		return nil, &failure{"bad-handle", fmt.Errorf("no device %d", device)}
@@ -132,12 +132,14 @@ func newModel(manifest *weights.Manifest, device int32) (*model, error) {
 	case device == 0:
 		m.device = &reference.Device{Limit: maxReference}
 	default:
-		m.device, m.held, limit = simd.New(hostDevice(device)), indexed(manifest), maxDevice
+		if m.device, err = newDevice(device); err != nil {
+			return nil, coded(err)
+		}
+		m.held, limit = indexed(manifest), maxDevice
 	}
 	if size > limit {
 		return nil, &failure{"bad-manifest", fmt.Errorf("manifest: %d bytes of tensors, at most %d fit", size, limit)}
 	}
-	var err error
 	if m.loading, err = classify.Open(manifest, m.device); err != nil {
 		return nil, coded(err)
 	}
@@ -216,6 +218,7 @@ func begin(handle, at, length, optionsAt, optionsLength int32) int32 {
 		}
 		number := newHandle()
 		instance.jobs[number] = job{handle, begun}
+		instance.output = appendProgress(instance.output, begun)
 		return number, nil
 	})
 }

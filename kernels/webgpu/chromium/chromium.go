@@ -6,6 +6,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -222,6 +223,16 @@ func (t *Tab) Ready() (ms float64, err error) {
 // Time submits the last list again, repeats times a round, and answers the milliseconds that each round took.
 func (t *Tab) Time(repeats, rounds int) ([]float64, error) {
 	return t.time(t.last.list, t.last.params, repeats, rounds)
+}
+
+// Dispatches are those of the last list.
+func (t *Tab) Dispatches() uint32 { return binary.LittleEndian.Uint32(t.lists[t.last.list]) }
+
+// Encode submits the last list again, and answers the milliseconds that its host was busy with each.
+func (t *Tab) Encode(rounds int) (times []float64, err error) {
+	err = t.page.Ask(map[string]any{"kind": "encode", "list": t.last.list, "params": base64.StdEncoding.EncodeToString(t.last.params),
+		"rounds": rounds}, &times)
+	return times, err
 }
 
 func (t *Tab) time(list int32, params []byte, repeats, rounds int) (times []float64, err error) {

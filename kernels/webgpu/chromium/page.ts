@@ -64,6 +64,19 @@ const handlers = {
     }
     return times
   },
+  /** Milliseconds of this thread to encode and submit, round by round. */
+  async encode({ list, params, rounds }: { list: number; params: string; rounds: number }): Promise<number[]> {
+    const raw = bytes(params)
+    const times: number[] = []
+    for (let round = 0; round < rounds; round++) {
+      const started = performance.now()
+      gpu.submit(list, raw)
+      const done = gpu.flush()
+      times.push(performance.now() - started)
+      await done
+    }
+    return times
+  },
   /** Milliseconds until every pipeline can be used. */
   async ready(): Promise<number> {
     const started = performance.now()

@@ -1,3 +1,4 @@
+import { Gpus } from '../../../site/frame/gpus.js'
 import { fetchPinned } from '../../../site/outer/pinned.js'
 import type { DeviceName, FromWorker, Pinned, ToWorker, Wish } from '../../../site/protocol.js'
 import type { Answer, Engine, Note, Opening } from './engine.js'
@@ -19,13 +20,17 @@ const MODEL = 0
 /** Bedside: the site's own worker, fed with files of checked hashes as the site feeds it. */
 export class Own implements Engine {
   private readonly worker = new Worker('/own-worker.js')
+  private readonly gpus = new Gpus((message, transfer) => this.worker.postMessage(message, transfer))
   private heard: (message: FromWorker) => void = () => {}
   private failed: (error: Error) => void = () => {}
   private calls = 0
 
   /** Without a device, it chooses as the site does. */
   constructor(private readonly device?: DeviceName) {
-    this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.heard(data)
+    this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      if ('gpu' in data) this.gpus.hear(data)
+      else this.heard(data)
+    }
     this.worker.onerror = (event) => this.failed(new Error(event.message || 'the worker did not start'))
   }
 
@@ -38,11 +43,13 @@ export class Own implements Engine {
     const wish: Wish = { threads, ...(this.device && { device: this.device }) }
     const opened = (async () => {
       this.tell({ kind: 'module', bytes: await module! })
+      if (this.device === 'webgpu') this.gpus.take(await kernels!)
       this.tell({ kind: 'kernels', bytes: await kernels!, wish })
       this.tell({ kind: 'manifest', model: MODEL, encoder: true, bytes: await manifest! })
     })()
     await Promise.all([ready, this.handIn(release.shards, opened)])
     const { serving } = await ready
+    if (this.device !== undefined && serving?.device !== this.device) throw new Error(`serves on ${serving?.device}: ${serving?.without}`)
     if (serving?.threads !== threads) throw new Error(`${serving?.threads} threads serve, not ${threads}`)
     return { ready: performance.now() - began, device: serving.device }
   }
@@ -60,6 +67,7 @@ export class Own implements Engine {
 
   close(): void {
     this.worker.terminate()
+    this.gpus.close()
   }
 
   private async handIn(shards: Pinned[], opened: Promise<unknown>): Promise<void> {
