@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -164,9 +165,9 @@ func TestHelpersDie(t *testing.T) {
 	}{{"between notes", h.kill, "2"}, {"in the middle", h.arm, "1"}} {
 		tab.frame.must(`lost = 0`, nil)
 		c.end(h.now()...)
-		// What dies before it has taken anything is missed by the next note.
-		for range 2 {
-			tab.sameLogits("a thread dying "+c.when, tab.slowly(note), want)
+		// What dies before it has taken anything is missed by the next note. Others wait behind it.
+		for _, got := range tab.atOnce(note, 3) {
+			tab.sameLogits("a thread dying "+c.when, got, want)
 		}
 		tab.frame.wait(`lost`)
 		tab.frame.wait(isBack)
@@ -214,6 +215,21 @@ func (tab *tab) slowly(note string) *classify.Result {
 	tab.frame.t.Helper()
 	tab.frame.must(later(note), nil)
 	return tab.end()
+}
+
+// atOnce is the answers to a note that is handed in several times over.
+func (tab *tab) atOnce(note string, times int) (answers []*classify.Result) {
+	tab.frame.t.Helper()
+	tab.frame.must(`globalThis.ended = undefined
+		Promise.all(Array.from({ length: `+strconv.Itoa(times)+` }, () => `+element+`.engine.classify(0, `+quoted(note)+`, 0, () => {}))).then(
+			(all) => (globalThis.ended = all.map(({ result }) => result)), (error) => (globalThis.ended = String(error))); 0`, nil)
+	tab.frame.wait(`globalThis.ended`)
+	var failure string
+	if tab.frame.must(`Array.isArray(ended) ? '' : ended`, &failure); failure != "" {
+		tab.frame.t.Fatal(failure)
+	}
+	tab.frame.must(`ended`, &answers)
+	return answers
 }
 
 // end is the answer to what later began.

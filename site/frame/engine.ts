@@ -42,8 +42,10 @@ interface Call {
   progress(progress: Progress): void
   resolve(answer: Answer): void
   reject(error: Error): void
-  /** Its device died over it once; it waits for the model to be back. */
+  /** Its device died over it once. */
   lost?: boolean
+  /** It waits for the model to be back. */
+  waits?: boolean
 }
 
 /** The module would not answer for this note. */
@@ -133,7 +135,7 @@ export class Engine extends EventTarget {
   /** Drops the notes that wait for an answer, where they can be: a short one is sooner done than dropped. */
   cancel(): void {
     for (const [id, call] of this.waiting) {
-      if (call.lost && this.models[call.model]!.state !== 'ready') this.take(id)?.reject(new Cancelled())
+      if (call.waits) this.take(id)?.reject(new Cancelled())
       else this.tellWorker({ kind: 'cancel', id })
     }
   }
@@ -221,8 +223,10 @@ export class Engine extends EventTarget {
     if (!performance.getEntriesByName('bedside:model').length) performance.mark('bedside:model')
     this.tellOuter({ kind: 'ready', model })
     for (const [id, call] of this.waiting) {
+      if (call.model !== model || !call.waits) continue
       const { text, explain } = call
-      if (call.model === model && call.lost) this.tellWorker({ kind: 'classify', id, model, text, explain })
+      call.waits = false
+      this.tellWorker({ kind: 'classify', id, model, text, explain })
     }
     this.changed()
   }
@@ -231,7 +235,7 @@ export class Engine extends EventTarget {
   private lost({ id, model }: Extract<FromWorker, { kind: 'lost' }>): void {
     const call = this.waiting.get(id)
     if (call?.lost) this.take(id)!.reject(deviceLost('twice'))
-    else if (call !== undefined) call.lost = true
+    else if (call !== undefined) call.lost = call.waits = true
     Object.assign(this.models[model]!, { state: 'loading', lost: true })
     this.tellOuter({ kind: 'load', model })
     this.changed()
@@ -241,11 +245,16 @@ export class Engine extends EventTarget {
   private giveUp(model: number): void {
     delete this.models[model]!.lost
     for (const [id, call] of this.waiting) {
-      if (call.model === model && call.lost) this.take(id)!.reject(deviceLost('and could not be loaded again'))
+      if (call.model === model && call.waits) this.take(id)!.reject(deviceLost('and could not be loaded again'))
     }
   }
 
   private settle(message: Extract<FromWorker, { kind: 'result' | 'refused' }>): void {
+    const behind = this.waiting.get(message.id)
+    if (message.kind === 'refused' && message.code === 'not-ready' && behind && this.models[behind.model]!.lost) {
+      behind.waits = true // the device died over the note before it
+      return
+    }
     const call = this.take(message.id)
     if (message.kind === 'result') call?.resolve({ result: message.result, ms: message.ms })
     else call?.reject(message.code === 'cancelled' ? new Cancelled() : new Refused(message.code, message.message))

@@ -125,7 +125,8 @@ export class SimdDevice implements Runner {
       let started = false
       helper.onmessage = () => {
         started = true
-        if (!this.lost) this.helpers.push(helper)
+        if (this.lost) helper.terminate()
+        else this.helpers.push(helper)
         resolve()
       }
       helper.onerror = (event) => {
