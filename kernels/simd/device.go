@@ -24,10 +24,13 @@ const maxMemory = 4<<30 - 65536
 
 // Device is a kernels.Device on SIMD kernels.
 type Device struct {
-	host             Host
-	end              uint32 // of what has been allocated
-	program, scratch kernels.Buffer
-	lost             bool
+	host    Host
+	end     uint32 // of what has been allocated
+	scratch kernels.Buffer
+	// The last program, and the one before: a helper on its way out of a run may still look at that
+	// run's program while the next one is written.
+	program, before kernels.Buffer
+	lost            bool
 }
 
 var _ kernels.Device = (*Device)(nil)
@@ -98,6 +101,7 @@ func (d *Device) Run(program []kernels.Op) error {
 	if err := d.hold(&d.scratch, need*d.host.Threads()); err != nil {
 		return err
 	}
+	d.program, d.before = d.before, d.program
 	if err := d.hold(&d.program, encodedBytes(program)); err != nil {
 		return err
 	}
@@ -113,12 +117,13 @@ func (d *Device) Run(program []kernels.Op) error {
 	}
 }
 
-// hold makes sure that a buffer has at least so many bytes.
+// hold makes sure that a buffer has at least so many bytes. What it had is not given back, so
+// it grows to twice that at least: then all there ever was is less than what there is.
 func (d *Device) hold(b *kernels.Buffer, bytes int) error {
 	if int(b.Bytes) >= bytes {
 		return nil
 	}
-	buffers, err := d.Allocate(bytes)
+	buffers, err := d.Allocate(max(bytes, 2*int(b.Bytes)))
 	if err == nil {
 		*b = buffers[0]
 	}

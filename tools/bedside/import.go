@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"bedside/kernels"
 	"bedside/kernels/reference"
@@ -134,6 +135,9 @@ func (c *importCommand) read() ([]string, error) {
 	if c.Weights != weights.Int8 && c.Calibrate != "" {
 		return nil, usagef("--calibrate is for --weights int8")
 	}
+	if c.Text == "" && strings.EqualFold(filepath.Ext(c.Calibrate), ".csv") {
+		return nil, usagef("--calibrate with a CSV needs --text, the column with the notes")
+	}
 	if err := bundle.CanWrite(c.Out); err != nil {
 		return nil, err
 	}
@@ -170,13 +174,24 @@ func (c *importCommand) calibrationNotes() ([]string, error) {
 	return texts, nil
 }
 
+// readStart reads at most limit bytes of a file. A character that is cut there is left out,
+// lest the text pass for one in another encoding.
 func readStart(file string, limit int64) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit))
+	data, err := io.ReadAll(io.LimitReader(f, limit))
+	if int64(len(data)) < limit {
+		return data, err
+	}
+	for n := 1; n <= min(len(data), utf8.UTFMax); n++ {
+		if last := data[len(data)-n:]; utf8.RuneStart(last[0]) && !utf8.FullRune(last) {
+			return data[:len(data)-n], err
+		}
+	}
+	return data, err
 }
 
 // splitNotes cuts at blank lines, or else at each line's end.
@@ -362,7 +377,7 @@ func (c *importCommand) convert(ctx context.Context, s streams, p *progress, m *
 	if out.Device, out.Comparison, err = c.compare(ctx, manifest, converted, o.Probes); err != nil {
 		return err
 	}
-	checked := slices.Concat(clinical.Probes, texts[:min(len(texts), maxCrossChecked)])
+	checked := slices.Concat(clinical.Probes, first(texts, maxCrossChecked, maxCrossCheckedBytes))
 	if out.Tokenizer, err = m.Tokenizer.CrossCheck(checked); err != nil {
 		return err
 	}
@@ -381,10 +396,22 @@ func (c *importCommand) convert(ctx context.Context, s streams, p *progress, m *
 
 // Bounds of what is run: more text costs time and changes little.
 const (
-	calibrationTokens = 3072
-	probeTokens       = 128
-	maxCrossChecked   = 256 // texts
+	calibrationTokens    = 3072
+	probeTokens          = 128
+	maxCrossChecked      = 256 // texts
+	maxCrossCheckedBytes = 256 << 10
 )
+
+// first are so many texts at most, and no more once they have so many bytes.
+func first(texts []string, most, bytes int) []string {
+	for i, text := range texts {
+		if i == most || bytes <= 0 {
+			return texts[:i]
+		}
+		bytes -= len(text)
+	}
+	return texts
+}
 
 // compare runs the probes through the converted model.
 func (c *importCommand) compare(ctx context.Context, m weights.Manifest, r *quantize.Result, probes [][]int32) (string, quantize.Comparison, error) {
@@ -415,10 +442,13 @@ func (c *importCommand) outcome(m *checkpoint.Model) imported {
 	}
 	return imported{
 		Out: c.Out, Layers: m.Config.Layers, Hidden: m.Config.Hidden, Task: m.Task.Kind, Labels: labels,
-		Kept: m.Weights.Kept, Dropped: m.Weights.Dropped, DroppedRows: m.Config.Vocabulary - m.Tokenizer.Tokens,
-		Weights: c.Weights, Before: m.Weights.Bytes, Warnings: m.Warnings,
+		Kept: listed(m.Weights.Kept), Dropped: listed(m.Weights.Dropped), DroppedRows: m.Config.Vocabulary - m.Tokenizer.Tokens,
+		Weights: c.Weights, Before: m.Weights.Bytes, Warnings: listed(m.Warnings),
 	}
 }
+
+// listed is a list that JSON writes as one even where it is empty.
+func listed(of []string) []string { return append([]string{}, of...) }
 
 // with adds what was read and how well it went.
 func (k calibration) with(pieces [][]int32, fits []quantize.Fit) calibration {

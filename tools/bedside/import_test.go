@@ -64,6 +64,9 @@ func TestImport(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &o); err != nil {
 				t.Fatal(err)
 			}
+			if o.Kept == nil || o.Dropped == nil || o.Warnings == nil {
+				t.Errorf("lists are null: %s", text)
+			}
 			k := o.Comparison
 			if k.Texts != 8 || !(k.Cosine >= test.cosine) || k.SameTop < k.Texts && k.ChangedMargin > 2*k.Logit {
 				t.Errorf("comparison %+v", k)
@@ -214,6 +217,31 @@ func TestImportCalibrates(t *testing.T) {
 	}
 }
 
+func TestFirst(t *testing.T) {
+	texts := []string{"ab", "cd", "ef"}
+	for _, test := range []struct{ most, bytes, want int }{{9, 9, 3}, {2, 9, 2}, {0, 9, 0}, {9, 0, 0}, {9, 1, 1}, {9, 2, 1}, {9, 3, 2}, {9, 6, 3}} {
+		if got := first(texts, test.most, test.bytes); len(got) != test.want {
+			t.Errorf("%d texts of %d bytes: %q", test.most, test.bytes, got)
+		}
+	}
+}
+
+func TestReadStart(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		limit int64
+		want  string
+	}{
+		{"fever", 9, "fever"}, {"fever", 5, "fever"}, {"fever", 3, "fev"}, {"", 4, ""},
+		{"f\u00e9v", 2, "f"}, {"f\u00e9v", 3, "f\u00e9"}, {"\u96ea\u96ea", 5, "\u96ea"}, {"a\U0001f600", 4, "a"},
+		{"\xe9", 9, "\xe9"},
+	} {
+		if got, err := readStart(write(t, "n.txt", test.text), test.limit); err != nil || string(got) != test.want {
+			t.Errorf("%d bytes of %q: %q, error %v", test.limit, test.text, got, err)
+		}
+	}
+}
+
 func TestImportRefuses(t *testing.T) {
 	whole := filepath.Join(checkpoints, "whole")
 	occupied := filepath.Dir(write(t, "notes.csv", "a,b\n"))
@@ -242,7 +270,8 @@ func TestImportRefuses(t *testing.T) {
 		err  string
 	}{
 		{"no model", []string{occupied}, exitFailed, "has no config.json"},
-		{"no directory", []string{filepath.Join(occupied, "none")}, exitFailed, "has no config.json"},
+		{"no directory", []string{filepath.Join(occupied, "none")}, exitFailed, "there is no directory "},
+		{"a file", []string{filepath.Join(whole, "config.json")}, exitFailed, "config.json is not a directory"},
 		{"another architecture", []string{spoilt("config.json", "BertForSequenceClassification", "RobertaForSequenceClassification")}, exitFailed, `architecture "RobertaForSequenceClassification" is not supported`},
 		{"a tensor missing", []string{spoilt("model.safetensors", "bert.pooler.dense.bias", "bert.pooler.dense.gone")}, exitFailed, "1 tensors are missing: pooler.dense.bias"},
 		{"a header of 2^60 bytes", []string{spoilt("model.safetensors", "\x00\x00\x00\x00\x00{", "\x00\x00\x00\x00\x10{")}, exitFailed, "the header has 1152921504606851"},
@@ -256,6 +285,7 @@ func TestImportRefuses(t *testing.T) {
 		{"an overlap too wide", []string{whole, "--window", "20", "--overlap", "10"}, exitUsage, "--overlap 10: want 0 to 9"},
 		{"an overlap below nothing", []string{whole, "--overlap=-1"}, exitUsage, "--overlap -1"},
 		{"a column without a file", []string{whole, "--text", "note"}, exitUsage, "--text needs --calibrate"},
+		{"a CSV without its column", []string{whole, "--calibrate", write(t, "n.CSV", "id,note\n1,fever\n")}, exitUsage, "--calibrate with a CSV needs --text"},
 		{"calibration of floats", []string{whole, "--weights", "float32", "--calibrate", write(t, "n.txt", "fever")}, exitUsage, "--calibrate is for --weights int8"},
 		{"a name that cannot be", []string{whole, "--name", "My Model"}, exitUsage, `--name "My Model"`},
 		{"labels without a head", []string{whole, "--no-head", "--multi-label"}, exitUsage, "not with --no-head"},

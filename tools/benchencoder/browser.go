@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -27,8 +29,8 @@ type browser struct {
 // one file of 110 MB.
 const cacheBytes = 2 << 30
 
-// start runs Chromium; jsFlags are V8's, such as --no-enable-avx-vnni.
-func start(ctx context.Context, jsFlags string) (*browser, error) {
+// start runs Chromium with extra flags, such as "js-flags=--no-enable-avx-vnni".
+func start(ctx context.Context, extra []string) (*browser, error) {
 	path, err := chromium()
 	if err != nil {
 		return nil, err
@@ -46,8 +48,12 @@ func start(ctx context.Context, jsFlags string) (*browser, error) {
 		"disable-backgrounding-occluded-windows", "disable-renderer-backgrounding"} {
 		options = append(options, chromedp.Flag(flag, true))
 	}
-	if jsFlags != "" {
-		options = append(options, chromedp.Flag("js-flags", jsFlags))
+	for _, flag := range extra {
+		if name, value, ok := strings.Cut(flag, "="); ok {
+			options = append(options, chromedp.Flag(name, value))
+		} else {
+			options = append(options, chromedp.Flag(name, true))
+		}
 	}
 	allocator, stop := chromedp.NewExecAllocator(ctx, options...)
 	own, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
@@ -101,6 +107,20 @@ func (b *browser) open(address string) (*tab, error) {
 			return nil, fmt.Errorf("opening %s: the page does not come up cross-origin isolated (%v)", address, err)
 		}
 	}
+}
+
+// gpu is our device on WebGPU, and the peer's provider.
+const gpu = "webgpu"
+
+// adapter names what WebGPU computes on.
+func (b *browser) adapter(s *server) (name string, err error) {
+	err = b.visit(s, func(t *tab) error {
+		return t.eval(&name, `navigator.gpu?.requestAdapter().then((a) => a && [a.info.vendor, a.info.architecture, a.info.device].filter(Boolean).join(' '))`)
+	})
+	if err == nil && name == "" {
+		err = errors.New("this Chromium offers no GPU")
+	}
+	return name, err
 }
 
 // unwatch ends the recording of requests, which keeps the bodies of answers in the page's

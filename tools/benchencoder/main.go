@@ -22,7 +22,7 @@ type options struct {
 	Models  []string      `default:"bert-base,minilm-l6" help:"Models, of onnx_models.py."`
 	Tokens  []int         `default:"128,256,512" help:"Tokens of the notes."`
 	Threads []int         `default:"1,2" help:"Threads of both engines. Without AVX-VNNI only the first is tried."`
-	Parts   []string      `default:"contest,no-vnni,opening,parity,tokens,headless" enum:"contest,no-vnni,opening,parity,tokens,headless" help:"What to measure: ${enum}."`
+	Parts   []string      `default:"contest,no-vnni,opening,parity,tokens,headless" enum:"contest,no-vnni,webgpu,opening,parity,tokens,headless" help:"What to measure: ${enum}."`
 	Rounds  int           `default:"15" help:"Rounds of each contest."`
 	Warm    time.Duration `default:"3s" help:"How long each engine runs before a contest counts."`
 	Rest    time.Duration `default:"30ms" help:"Pause between runs, in which the other engine's threads fall asleep."`
@@ -88,13 +88,13 @@ func run(ctx context.Context, o options) error {
 
 // measure fills the report part by part, and prints each as it comes.
 func measure(ctx context.Context, o options, s *server, m models, r *Report) error {
-	if err := with(ctx, "", r.place); err != nil {
+	if err := with(ctx, nil, r.place); err != nil {
 		return err
 	}
 	for _, vnni := range []bool{true, false} {
-		threads, flags := o.Threads, ""
+		threads, flags := o.Threads, []string(nil)
 		if !vnni {
-			threads, flags = o.Threads[:1], "--no-enable-avx-vnni"
+			threads, flags = o.Threads[:1], []string{"js-flags=--no-enable-avx-vnni"}
 		}
 		if vnni && !o.wants("contest") || !vnni && !o.wants("no-vnni") {
 			continue
@@ -106,19 +106,26 @@ func measure(ctx context.Context, o options, s *server, m models, r *Report) err
 			return fmt.Errorf("contest: %w", err)
 		}
 	}
+	if o.wants("webgpu") {
+		o.Device = gpu
+		err := with(ctx, []string{"enable-unsafe-webgpu"}, func(b *browser) error { return r.gpuContests(b, s, m, o) })
+		if err != nil {
+			return fmt.Errorf("webgpu: %w", err)
+		}
+	}
 	if o.wants("opening") {
 		if err := r.openings(ctx, s, m, o); err != nil {
 			return fmt.Errorf("opening: %w", err)
 		}
 	}
 	if o.wants("parity") {
-		err := with(ctx, "", func(b *browser) error { return r.parities(b, s, m, o) })
+		err := with(ctx, nil, func(b *browser) error { return r.parities(b, s, m, o) })
 		if err != nil {
 			return fmt.Errorf("parity: %w", err)
 		}
 	}
 	if o.wants("tokens") {
-		err := with(ctx, "", func(b *browser) error { return r.tokens(b, s, m, o) })
+		err := with(ctx, nil, func(b *browser) error { return r.tokens(b, s, m, o) })
 		if err != nil {
 			return fmt.Errorf("tokens: %w", err)
 		}
@@ -132,8 +139,8 @@ func measure(ctx context.Context, o options, s *server, m models, r *Report) err
 }
 
 // with runs something with a browser of its own.
-func with(ctx context.Context, jsFlags string, do func(*browser) error) error {
-	b, err := start(ctx, jsFlags)
+func with(ctx context.Context, flags []string, do func(*browser) error) error {
+	b, err := start(ctx, flags)
 	if err != nil {
 		return err
 	}

@@ -15,11 +15,12 @@ type Opening struct {
 	WeightBytes int64 `json:"weightBytes"` // bodies of the first visit: model or bundle, not compressed
 	Cold        visit `json:"cold"`        // the first visit, from loopback
 
-	Visits  []visit `json:"visits"`  // from the HTTP cache
-	Refetch int64   `json:"refetch"` // bytes that those asked the server for all the same
-	Peak    int64   `json:"peak"`    // bytes: largest renderer of the browser, after notes of 128 and 512 tokens
-	Opened  int64   `json:"opened"`  // bytes: the same after the first note, of 128 tokens
-	Empty   int64   `json:"empty"`   // bytes: the same before the engine was asked for
+	Visits  []visit   `json:"visits"`            // from the HTTP cache
+	Fetched []float64 `json:"fetched,omitempty"` // milliseconds to fetch our files from there and hash them, nothing more
+	Refetch int64     `json:"refetch"`           // bytes that those asked the server for all the same
+	Peak    int64     `json:"peak"`              // bytes: largest renderer of the browser, after notes of 128 and 512 tokens
+	Opened  int64     `json:"opened"`            // bytes: the same after the first note, of 128 tokens
+	Empty   int64     `json:"empty"`             // bytes: the same before the engine was asked for
 }
 
 // visit is milliseconds since the engine was asked for in a page that holds nothing else.
@@ -62,6 +63,16 @@ func opening(b *browser, s *server, m models, engine, model string, threads int,
 		if err != nil {
 			return o, err
 		}
+	}
+	for range asked.Visits {
+		if engine != own {
+			break
+		}
+		var ms float64
+		if err := b.visit(s, func(t *tab) error { return t.eval(&ms, `bench.fetchAll(%s)`, model) }); err != nil {
+			return o, err
+		}
+		o.Fetched = append(o.Fetched, ms)
 	}
 	err = b.visit(s, func(t *tab) (err error) {
 		if _, err := call(t); err != nil {

@@ -68,6 +68,26 @@ func (r *Report) contests(b *browser, s *server, m models, o options, vnni bool,
 	return nil
 }
 
+// gpuContests is both engines on WebGPU.
+func (r *Report) gpuContests(b *browser, s *server, m models, o options) error {
+	adapter, err := b.adapter(s)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n| int8, WebGPU on %s | threads | tokens | here | onnxruntime-web | ratio | quartiles | GMAC/s here, there | kernels here |\n|---|--:|--:|--:|--:|--:|--:|--:|---|\n", adapter)
+	for _, name := range o.Models {
+		got, err := contests(b, s, m, name, 1, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		for _, c := range got {
+			c.print()
+			r.Contests = append(r.Contests, c)
+		}
+	}
+	return nil
+}
+
 func (c Contest) print() {
 	ratio, low, high := c.Ratio()
 	rate := func(ms float64) float64 { return macs(shapes[c.Model], c.Tokens) / ms / 1e6 }
@@ -81,7 +101,7 @@ func (r *Report) openings(ctx context.Context, s *server, m models, o options) e
 	for _, name := range o.Models {
 		for _, n := range o.Threads {
 			for _, engine := range engines {
-				err := with(ctx, "", func(b *browser) error {
+				err := with(ctx, nil, func(b *browser) error {
 					got, err := opening(b, s, m, engine, name, n, o)
 					if err == nil {
 						got.print()
@@ -104,6 +124,9 @@ func (o Opening) print() {
 		o.Model, o.Threads, titles[o.Engine],
 		at(func(v visit) float64 { return v.Ready }), at(func(v visit) float64 { return v.Answered }),
 		o.Cold.Ready, float64(o.CodeBytes)/1e3, megabytes(o.WeightBytes), megabytes(o.Peak), megabytes(o.Opened), megabytes(o.Empty))
+	if len(o.Fetched) > 0 {
+		fmt.Printf("| | | of that, fetching and hashing alone | %.0f ms | | | | | |\n", median(o.Fetched))
+	}
 	if o.Refetch > 0 {
 		fmt.Printf("\n(%s: the cache did not hold everything: %d bytes were fetched again.)\n\n", titles[o.Engine], o.Refetch)
 	}

@@ -49,6 +49,12 @@ const (
 // Open reads what dir says of a model, and where its weights are. What cannot be imported is
 // refused by name.
 func Open(dir string, o Options) (*Model, error) {
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no directory %s: want one that save_pretrained wrote; models are not downloaded", dir)
+	case err == nil && !info.IsDir():
+		return nil, fmt.Errorf("%s is not a directory: want the one that save_pretrained wrote", dir)
+	}
 	text, err := readFile(filepath.Join(dir, "config.json"), maxConfigFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s has no config.json: want a directory that save_pretrained wrote", dir)

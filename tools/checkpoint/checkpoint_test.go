@@ -124,6 +124,25 @@ func TestOpenUnusual(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("trained in parallel", func(t *testing.T) {
+		c := newTiny()
+		parallel := map[string]array{}
+		for name, a := range c.tensors {
+			parallel["module."+name] = a
+		}
+		c.tensors = parallel
+		m, err := Open(c.write(t), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if !slices.Contains(m.Weights.Kept, "module.bert.pooler.dense.bias") || len(m.Weights.Dropped) > 0 {
+			t.Errorf("kept %q, dropped %q", m.Weights.Kept, m.Weights.Dropped)
+		}
+		if _, err := m.Weights.Float32("pooler.dense.bias"); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("what is left over", func(t *testing.T) {
 		c := newTiny()
 		c.tensors["bert.embeddings.position_ids"] = array{[]int{1, 10}, make([]float32, 10)}
@@ -264,7 +283,7 @@ func TestWeightFiles(t *testing.T) {
 	}
 	t.Run("no directory", func(t *testing.T) {
 		_, err := Open(filepath.Join(t.TempDir(), "none"), Options{})
-		wants(t, err, "has no config.json")
+		wants(t, err, "there is no directory ")
 	})
 	t.Run("a folder in place of a file", func(t *testing.T) {
 		dir := c.write(t)

@@ -74,6 +74,9 @@ func collect(state any, into map[string]storage) error {
 	if !ok {
 		return nil // views says so
 	}
+	if err := flat(d); err != nil {
+		return err
+	}
 	for _, item := range d.items {
 		if v, ok := item.value.(view); ok {
 			if known, twice := into[v.of.key]; twice && known != v.of {

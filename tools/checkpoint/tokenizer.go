@@ -193,8 +193,8 @@ func (s *settings) readRoles(o object) error {
 	return nil
 }
 
-// tokenizerClasses are those that cut text as BERT does.
-var tokenizerClasses = []string{"BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", ""}
+// tokenizerClasses are those that cut text as BERT does, or as tokenizer.json says.
+var tokenizerClasses = []string{"BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", ""}
 
 func (s *settings) readConfig(o object) error {
 	if err := s.readRoles(o); err != nil {

@@ -42,6 +42,7 @@ func TestParseTokenizer(t *testing.T) {
 	}{
 		{"vocab.txt alone is in lower case", TokenizerFiles{Vocabulary: text}, "", uncased, "", ""},
 		{"tokenizer.json alone", TokenizerFiles{Tokenizer: lower("true")}, "", short, "", ""},
+		{"as transformers 5 saves it", TokenizerFiles{Tokenizer: lower("true"), Config: []byte(`{"backend": "tokenizers", "tokenizer_class": "TokenizersBackend"}`)}, "", short, "", ""},
 		{"both", TokenizerFiles{Vocabulary: text, Tokenizer: lower("true")}, "", short, "", ""},
 		{"a cased configuration", TokenizerFiles{Vocabulary: []byte(capitals), Config: []byte(`{"do_lower_case": false}`)}, "", cased, "", ""},
 		{"accents kept", TokenizerFiles{Vocabulary: text, Config: []byte(`{"strip_accents": false}`)}, "",

@@ -165,12 +165,31 @@ type source struct {
 	verify   func() error
 }
 
+// flat refuses a dictionary with state dictionaries in it, as training scripts save them. The
+// first value within tells; one dictionary may stand in many places.
+func flat(d *dict) error {
+	for _, item := range d.items {
+		inner, ok := item.value.(*dict)
+		if !ok || len(inner.items) == 0 {
+			continue
+		}
+		if _, ok := inner.items[0].value.(view); ok {
+			name, _ := item.key.(string)
+			return fmt.Errorf("its tensors stand in a dictionary within, %.80q; save model.state_dict() alone", name)
+		}
+	}
+	return nil
+}
+
 // views turns a state dictionary into the tensors of a file. What is no tensor is left out,
 // but for its name, with a nil.
 func views(state any, locate func(storage) (*source, error)) (map[string]*stored, error) {
 	d, ok := state.(*dict)
 	if !ok {
 		return nil, errors.New("it holds no state dictionary; save model.state_dict()")
+	}
+	if err := flat(d); err != nil {
+		return nil, err
 	}
 	tensors := make(map[string]*stored, len(d.items))
 	for _, item := range d.items {

@@ -142,6 +142,7 @@ func TestPickles(t *testing.T) {
 		{"a name twice", "\x80\x02}(X\x01\x00\x00\x00aNX\x01\x00\x00\x00aNu.", `"a" stands twice`},
 		{"a key that is no text", "\x80\x02}K\x01Ns.", "a key that is no text"},
 
+		{"a state dictionary within", "\x80\x02}X\x05\x00\x00\x00model" + strings.TrimSuffix(strings.TrimPrefix(sound, "\x80\x02"), ".") + "s.", `in a dictionary within, "model"; save model.state_dict() alone`},
 		{"a tensor of nothing", state(""), "arguments are not those of a tensor"},
 		{"a tensor of tensors", state("K\x00K\x00))\x89}"), "arguments are not those of a tensor"},
 		{"a shape of texts", state(tensor("K\x00", "X\x01\x00\x00\x00a\x85", "K\x01\x85")), "arguments are not those of a tensor"},

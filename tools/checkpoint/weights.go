@@ -13,7 +13,8 @@ import (
 
 // Weights are a checkpoint's tensors, in their files. Names are those of BertModel's
 // parameters, and classifier.weight and .bias, whether or not the file puts "bert." before
-// them, and whether it says gamma and beta or weight and bias of layer norms.
+// them, or "module.", as DataParallel does, and whether it says gamma and beta or weight and
+// bias of layer norms.
 type Weights struct {
 	Bytes   int64    // of the files
 	Kept    []string // tensors that the model needs, sorted, as the files name them
@@ -155,7 +156,7 @@ func (w *Weights) openPart(dir, file string, names []string, read reader) error 
 // add enters the tensors of a file under the names that Weights documents.
 func (w *Weights) add(tensors map[string]*stored) error {
 	for spelt, t := range tensors {
-		name := strings.TrimPrefix(spelt, "bert.")
+		name := strings.TrimPrefix(strings.TrimPrefix(spelt, "module."), "bert.")
 		if before, last, ok := cutLast(name, "LayerNorm."); ok {
 			last = map[string]string{"gamma": "weight", "beta": "bias"}[last]
 			if last != "" {

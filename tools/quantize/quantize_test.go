@@ -365,7 +365,9 @@ func TestPieces(t *testing.T) {
 		lengths        []int
 		used           int
 	}{
-		{"lengths in turn", []string{long, " ", "pain", long}, 512, 300, []int{10, 130, 18, 50, 3, 10, 130}, 3},
+		{"lengths in turn", []string{long, " ", "pain", long}, 512, 300, []int{10, 3, 18, 66, 34, 10, 130, 18, 26}, 3},
+		{"all that there is", []string{long, "pain"}, 512, 1000, []int{10, 3, 18, 66, 34, 10, 74}, 2},
+		{"many long texts", slices.Repeat([]string{long}, 9), 20, 150, []int{10, 20, 18, 20, 20, 10, 20, 18, 20}, 9},
 		{"a narrow window", []string{long}, 20, 60, []int{10, 20, 18, 20}, 1},
 		{"enough at once", []string{long, long}, 512, 1, []int{10}, 1},
 		{"no text", []string{"", "\n"}, 512, 100, nil, 0},
@@ -383,6 +385,11 @@ func TestPieces(t *testing.T) {
 				t.Errorf("lengths %v of %d texts, error %v; want %v of %d", lengths, used, err, test.lengths, test.used)
 			}
 		})
+	}
+	halves := strings.Repeat("fever ", 100) + strings.Repeat("pain ", 100)
+	pieces, _, err := Pieces(w, []string{halves, halves, halves}, 12, 25)
+	if err != nil || len(pieces) != 3 || slices.Equal(pieces[0][1:9], pieces[2][1:9]) || pieces[0][1] != pieces[1][1] {
+		t.Errorf("pieces %v of long texts, error %v", pieces, err)
 	}
 	starts, err := Starts(w, []string{"fever", "", long}, 20)
 	if err != nil || len(starts) != 2 || len(starts[0]) != 3 || len(starts[1]) != 20 {

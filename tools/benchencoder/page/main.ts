@@ -1,7 +1,7 @@
 // The bench page. The Go program calls the functions of `bench`; nothing here decides what is measured.
 import type { DeviceName } from '../../../site/protocol.js'
 import { type Answer, Caller, type Engine, type Note, type Opening } from './engine.js'
-import { Own } from './own.js'
+import { fetchAll, Own } from './own.js'
 import { Peer } from './peer.js'
 
 interface Contest {
@@ -30,7 +30,7 @@ function engine(name: Name): Engine {
 /** The device is ours, where it is not for the engine to choose. */
 async function open(name: Name, model: string, threads: number, device?: DeviceName): Promise<Opening> {
   opened[name]?.close()
-  return (opened[name] = name === 'own' ? new Own(device) : new Peer()).open(model, threads)
+  return (opened[name] = name === 'own' ? new Own(device) : new Peer(device === 'webgpu' ? device : 'wasm')).open(model, threads)
 }
 
 /** Both engines round after round, each first in half of them. */
@@ -86,7 +86,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-const bench = { open, visit, contest, run, tokenize, isolated: crossOriginIsolated }
+const bench = { open, visit, fetchAll, contest, run, tokenize, isolated: crossOriginIsolated }
 declare global {
   interface Window {
     bench: typeof bench

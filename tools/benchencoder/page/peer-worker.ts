@@ -1,5 +1,5 @@
-// onnxruntime-web in a worker, driven as its documentation advises: its WebAssembly build alone, all graph
-// optimizations, inputs made before the clock starts.
+// onnxruntime-web in a worker, driven as its documentation advises: its WebAssembly build alone, or the one with WebGPU, all
+// graph optimizations, inputs made before the clock starts.
 import type * as runtime from 'onnxruntime-web/wasm'
 import { answerWith } from './answering.js'
 import type { Answer, Note, Opening } from './engine.js'
@@ -9,15 +9,15 @@ type Runtime = typeof runtime
 let ort: Runtime
 let session: runtime.InferenceSession
 
-async function open(model: string, threads: number, began: number): Promise<Opening> {
+async function open(model: string, threads: number, began: number, provider: 'wasm' | 'webgpu'): Promise<Opening> {
   const weights = fetch(`/models/${model}/model.onnx`).then((r) => r.arrayBuffer())
-  const script = '/peer/ort.wasm.min.mjs'
+  const script = `/peer/ort.${provider}.min.mjs`
   ort = (await import(script)) as Runtime
   ort.env.logLevel = 'error'
   ort.env.wasm.numThreads = threads
   ort.env.wasm.wasmPaths = '/peer/'
   session = await ort.InferenceSession.create(new Uint8Array(await weights), {
-    executionProviders: ['wasm'],
+    executionProviders: [provider],
     graphOptimizationLevel: 'all',
   })
   return { ready: performance.timeOrigin + performance.now() - began }

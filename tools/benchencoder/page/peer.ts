@@ -5,8 +5,10 @@ export class Peer implements Engine {
   private readonly script = new Worker('/peer-worker.js', { type: 'module' })
   private readonly worker = new Caller(this.script)
 
+  constructor(private readonly provider: 'wasm' | 'webgpu') {}
+
   open(model: string, threads: number): Promise<Opening> {
-    return this.worker.call('open', model, threads, performance.timeOrigin + performance.now())
+    return this.worker.call('open', model, threads, performance.timeOrigin + performance.now(), this.provider)
   }
 
   run(note: Note): Promise<Answer> {
