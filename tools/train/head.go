@@ -87,9 +87,9 @@ func (t *trainer) tryHead(ctx context.Context, all heads.Examples, trial Trial) 
 			return nil, fmt.Errorf("fold %d: %w", k, err)
 		}
 		epochs = append(epochs, head.Epochs)
-		labels := t.targets.Labels
-		for r, score := range slices.Collect(slices.Chunk(head.Scores(all.Select(held).Vectors), labels)) {
-			copy(trial.scores[held[r]*labels:], score)
+		scores, labels := head.Scores(all.Select(held).Vectors), t.targets.Labels
+		for r, example := range held {
+			copy(trial.scores[example*labels:], scores[r*labels:(r+1)*labels])
 		}
 		t.step(fmt.Sprintf("fold %d of %d, %s", k+1, t.Folds, trial.Candidate))
 	}
