@@ -120,7 +120,10 @@ func printReport(w io.Writer, r metrics.Report) {
 	for _, f := range evaluate.Figures(r) {
 		fmt.Fprintf(w, "  %-30s %.4f\n", f.Name, f.Value)
 	}
-	fmt.Fprintf(w, "  %-30s %.3f ms\n\n%-32s %9s %9s %9s %8s\n", "latency, median", r.LatencyMS,
+	if r.LatencyMS > 0 {
+		fmt.Fprintf(w, "  %-30s %.3f ms\n", "latency, median", r.LatencyMS)
+	}
+	fmt.Fprintf(w, "\n%-32s %9s %9s %9s %8s\n",
 		"label", "precision", "recall", "F1", "support")
 	for _, l := range r.PerLabel {
 		fmt.Fprintf(w, "%-32s %9.3f %9.3f %9.3f %8d\n", printable(l.Label), l.Precision, l.Recall, l.F1, l.Support)

@@ -21,6 +21,7 @@ import (
 	"bedside/tools/dataset"
 	"bedside/tools/quantize"
 	"bedside/tools/quantize/clinical"
+	"bedside/tools/train"
 	"bedside/weights"
 	"bedside/weights/bundle"
 )
@@ -36,6 +37,7 @@ type importCommand struct {
 	Case       string `help:"Whether the model was trained on text as it stands or in lower case: cased or uncased. auto is what its tokenizer's files say." default:"auto" enum:"auto,cased,uncased"`
 	Pool       string `help:"What the head reads: the first token's vector, or the mean over all tokens." default:"first" enum:"first,mean"`
 	NoPooler   bool   `help:"The head reads that vector directly, without a pooler layer."`
+	NoHead     bool   `help:"Import the encoder alone, to train a head on it: train --family head."`
 	Window     int    `help:"Tokens read at a time, [CLS] and [SEP] counted. Longer notes are read in several windows. Default: 512, or what the model can." placeholder:"N"`
 	Overlap    *int   `help:"Tokens that neighbouring windows share. Default: 124, or half a window." placeholder:"N"`
 	Combine    string `help:"How windows make one answer." default:"mean-pooled" enum:"mean-pooled,mean-logits,max-logits"`
@@ -59,6 +61,7 @@ came, and through the bundle, and the answers are compared.
 Examples:
   bedside import clinical-bert --out my-model
   bedside import clinical-bert --calibrate notes.csv --text note --out my-model
+  bedside import base-bert --no-head --pool mean --no-pooler --out my-encoder
   bedside evaluate --bundle my-model --data new.csv --text note --label specialty`
 }
 
@@ -68,7 +71,7 @@ type imported struct {
 	Layers      int                   `json:"layers"`
 	Hidden      int                   `json:"hidden"`
 	Task        string                `json:"task"`
-	Labels      int                   `json:"labels"`
+	Labels      int                   `json:"labels"` // 0: without a head
 	Kept        []string              `json:"kept"`
 	Dropped     []string              `json:"dropped"`
 	DroppedRows int                   `json:"dropped_rows"` // of the table of words, that no token has
@@ -102,7 +105,7 @@ func (c *importCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	model, err := checkpoint.Open(c.Dir, checkpoint.Options{
-		Labels: labels, MultiLabel: c.MultiLabel, LetterCase: strings.TrimPrefix(c.Case, "auto"), Pool: c.Pool, NoPooler: c.NoPooler,
+		Labels: labels, MultiLabel: c.MultiLabel, LetterCase: strings.TrimPrefix(c.Case, "auto"), Pool: c.Pool, NoPooler: c.NoPooler, NoHead: c.NoHead,
 	})
 	if err != nil {
 		return err
@@ -125,6 +128,9 @@ func (c *importCommand) Run(ctx context.Context, s streams) error {
 func (c *importCommand) read() ([]string, error) {
 	if c.Text != "" && c.Calibrate == "" {
 		return nil, usagef("--text needs --calibrate")
+	}
+	if c.NoHead && (c.Labels != "" || c.MultiLabel) {
+		return nil, usagef("--labels and --multi-label are of a head: not with --no-head")
 	}
 	if c.Weights != weights.Int8 && c.Calibrate != "" {
 		return nil, usagef("--calibrate is for --weights int8")
@@ -264,8 +270,12 @@ func (c *importCommand) manifest(m *checkpoint.Model) (weights.Manifest, error) 
 	if m.Task.Kind == weights.MultiLabel {
 		manifest.Calibration = weights.Calibration{Kind: weights.Platt}
 	}
+	threshold := 0.5
+	if m.NoHead {
+		threshold = train.Never
+	}
 	for range m.Task.Labels {
-		manifest.Thresholds = append(manifest.Thresholds, 0.5)
+		manifest.Thresholds = append(manifest.Thresholds, threshold)
 		if m.Task.Kind == weights.MultiLabel {
 			manifest.Calibration.Slope = append(manifest.Calibration.Slope, 1)
 			manifest.Calibration.Intercept = append(manifest.Calibration.Intercept, 0)
@@ -312,6 +322,9 @@ func (c *importCommand) card(a about, m *checkpoint.Model) weights.Card {
 	if a.DataName != "" {
 		data = []weights.Data{{Name: a.DataName, Licence: cmp.Or(a.DataLicence, "not stated")}}
 	}
+	if m.NoHead {
+		return c.encoderCard(a, m, data)
+	}
 	training := fmt.Sprintf("Trained elsewhere; imported from a checkpoint of %d layers of %d, weights as %s.", m.Config.Layers, m.Config.Hidden, c.Weights)
 	return weights.Card{
 		Summary: cmp.Or(a.Summary, "A fine-tuned BERT, imported."), IntendedUse: a.IntendedUse,
@@ -320,6 +333,15 @@ func (c *importCommand) card(a about, m *checkpoint.Model) weights.Card {
 			"Probabilities are the network's own and uncalibrated; such networks are commonly too sure. The threshold of 0.5 was not chosen on data.",
 		}, a.Limits...),
 		Data: data, Training: training,
+	}
+}
+
+// encoderCard is the card of an encoder that came alone.
+func (c *importCommand) encoderCard(a about, m *checkpoint.Model, data []weights.Data) weights.Card {
+	return weights.Card{
+		Summary: cmp.Or(a.Summary, "A BERT encoder without a head, imported: it makes vectors of notes and answers nothing."), IntendedUse: a.IntendedUse,
+		Limits: append([]string{"There is no head, so no label is ever asserted. Train one with \"bedside train --family head --encoder\"."}, a.Limits...),
+		Data:   data, Training: fmt.Sprintf("Trained elsewhere; imported from a checkpoint of %d layers of %d, weights as %s.", m.Config.Layers, m.Config.Hidden, c.Weights),
 	}
 }
 
@@ -414,8 +436,12 @@ func newDevice(ctx context.Context, name string) (kernels.Device, error) {
 }
 
 func (c *importCommand) outcome(m *checkpoint.Model) imported {
+	labels := len(m.Task.Labels)
+	if m.NoHead {
+		labels = 0
+	}
 	return imported{
-		Out: c.Out, Layers: m.Config.Layers, Hidden: m.Config.Hidden, Task: m.Task.Kind, Labels: len(m.Task.Labels),
+		Out: c.Out, Layers: m.Config.Layers, Hidden: m.Config.Hidden, Task: m.Task.Kind, Labels: labels,
 		Kept: listed(m.Weights.Kept), Dropped: listed(m.Weights.Dropped), DroppedRows: m.Config.Vocabulary - m.Tokenizer.Tokens,
 		Weights: c.Weights, Before: m.Weights.Bytes, Warnings: listed(m.Warnings),
 	}
@@ -454,11 +480,14 @@ func (c *importCommand) print(s streams, o imported) error {
 		out.SetIndent("", " ")
 		return out.Encode(o)
 	}
-	right := "one of %d labels is right"
-	if o.Task == weights.MultiLabel {
-		right = "any of %d labels may be right"
+	head := fmt.Sprintf("one of %d labels is right", o.Labels)
+	switch {
+	case o.Labels == 0:
+		head = "no head"
+	case o.Task == weights.MultiLabel:
+		head = fmt.Sprintf("any of %d labels may be right", o.Labels)
 	}
-	fmt.Fprintf(s.out, "BERT of %d layers of %d; "+right+"\n", o.Layers, o.Hidden, o.Labels)
+	fmt.Fprintf(s.out, "BERT of %d layers of %d; %s\n", o.Layers, o.Hidden, head)
 	fmt.Fprintf(s.out, "kept     %d tensors\n", len(o.Kept))
 	printDropped(s.out, o)
 	fmt.Fprintf(s.out, "size     %s, now %s with %s weights\n", size(o.Before), size(o.After), o.Weights)
@@ -468,19 +497,28 @@ func (c *importCommand) print(s streams, o imported) error {
 	}
 	k := o.Comparison
 	fmt.Fprintf(s.out, "\n%d invented notes, %s weights on the device %s against float32:\n", k.Texts, o.Weights, o.Device)
-	fmt.Fprintf(s.out, "  same top label                   %d of %d\n", k.SameTop, k.Texts)
-	if k.SameTop < k.Texts {
-		fmt.Fprintf(s.out, "    where it changed, float32 led by %.4f at most\n", k.ChangedMargin)
+	if o.Labels > 0 {
+		printLogits(s.out, k)
 	}
-	fmt.Fprintf(s.out, "  largest logit difference         %.3g (a note's logits span %.3g)\n", k.Logit, k.Spread)
 	fmt.Fprintf(s.out, "  smallest cosine, pooled vectors  %.6f\n", k.Cosine)
 	fmt.Fprintf(s.out, "  WordPiece as another library's   %d of %d texts\n", o.Tokenizer.Texts-o.Tokenizer.Differing, o.Tokenizer.Texts)
 	if o.Tokenizer.Differing > 0 {
 		fmt.Fprintln(s.err, "warning: github.com/sugarme/tokenizer cuts some texts otherwise; compare with the tokenizer that the model was trained with")
 	}
-	_, err := fmt.Fprintf(s.out, "\nwrote %s; %s is its model card\nnothing was measured on labelled notes: \"bedside evaluate\" does that\n",
-		o.Out, filepath.Join(o.Out, bundle.CardFile))
+	next := "nothing was measured on labelled notes: \"bedside evaluate\" does that"
+	if o.Labels == 0 {
+		next = "it answers nothing yet: \"bedside train --family head --encoder " + o.Out + "\" gives it a head"
+	}
+	_, err := fmt.Fprintf(s.out, "\nwrote %s; %s is its model card\n%s\n", o.Out, filepath.Join(o.Out, bundle.CardFile), next)
 	return err
+}
+
+func printLogits(w io.Writer, k quantize.Comparison) {
+	fmt.Fprintf(w, "  same top label                   %d of %d\n", k.SameTop, k.Texts)
+	if k.SameTop < k.Texts {
+		fmt.Fprintf(w, "    where it changed, float32 led by %.4f at most\n", k.ChangedMargin)
+	}
+	fmt.Fprintf(w, "  largest logit difference         %.3g (a note's logits span %.3g)\n", k.Logit, k.Spread)
 }
 
 // size is a number of bytes for people.

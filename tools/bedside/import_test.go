@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"bedside/tools/checkpoint"
 	"bedside/weights"
 	"bedside/weights/bundle"
 )
@@ -118,6 +119,30 @@ func TestImportPrints(t *testing.T) {
 	card, err := os.ReadFile(filepath.Join(out, bundle.CardFile))
 	if err != nil || !bytes.Contains(card, []byte("made no evaluation")) {
 		t.Errorf("card %s, error %v", card, err)
+	}
+}
+
+// TestImportWithoutHead imports the encoder of a classifier alone.
+func TestImportWithoutHead(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "my-encoder")
+	code, text, errs := bedside(t, "import", filepath.Join(checkpoints, "whole"), "--no-head", "--out", out, "--device", "reference")
+	if code != exitOK || errs != "" {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	for _, want := range []string{"BERT of 2 layers of 32; no head\n", "classifier.weight", "smallest cosine", `"bedside train --family head --encoder`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "same top label") {
+		t.Errorf("labels are compared:\n%s", text)
+	}
+	b, err := bundle.Open(os.DirFS(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := b.Manifest; !slices.Equal(m.Task.Labels, []string{checkpoint.StandIn}) || m.Thresholds[0] <= 1 || !strings.Contains(m.Card.Summary, "answers nothing") {
+		t.Errorf("task %+v, thresholds %v, card %+v", m.Task, m.Thresholds, m.Card)
 	}
 }
 
@@ -263,6 +288,7 @@ func TestImportRefuses(t *testing.T) {
 		{"a CSV without its column", []string{whole, "--calibrate", write(t, "n.CSV", "id,note\n1,fever\n")}, exitUsage, "--calibrate with a CSV needs --text"},
 		{"calibration of floats", []string{whole, "--weights", "float32", "--calibrate", write(t, "n.txt", "fever")}, exitUsage, "--calibrate is for --weights int8"},
 		{"a name that cannot be", []string{whole, "--name", "My Model"}, exitUsage, `--name "My Model"`},
+		{"labels without a head", []string{whole, "--no-head", "--multi-label"}, exitUsage, "not with --no-head"},
 		{"unknown weights", []string{whole, "--weights", "int4"}, exitUsage, "must be one of"},
 	}
 	for _, test := range tests {

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,12 +51,13 @@ func TestScripts(t *testing.T) {
 			return err == nil || os.Getenv("CI") == "true", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits":   exits,
-			"notes":   notes,
-			"encoder": encoder,
-			"fields":  fields,
-			"alike":   alike,
-			"fill":    fill,
+			"exits":    exits,
+			"notes":    notes,
+			"encoder":  encoder,
+			"fields":   fields,
+			"alike":    alike,
+			"measured": measured,
+			"fill":     fill,
 		},
 	})
 }
@@ -133,6 +137,34 @@ func alike(ts *testscript.TestScript, neg bool, args []string) {
 	if !reflect.DeepEqual(a, b) {
 		ts.Fatalf("%v\n%v", a, b)
 	}
+}
+
+// measured TRAINED EVALUATED wants train --json to have measured what evaluate --json did, but
+// for rounding and latency_ms.
+func measured(ts *testscript.TestScript, neg bool, args []string) {
+	trained, ok := decodeObject(ts, args[0])["measured"].(map[string]any)
+	evaluated := decodeObject(ts, args[1])
+	delete(trained, "latency_ms")
+	delete(evaluated, "latency_ms")
+	if !ok || !near(trained, evaluated) {
+		ts.Fatalf("%v\n%v", trained, evaluated)
+	}
+}
+
+// near says whether decoded JSON is equal but for the last digits of numbers.
+func near(a, b any) bool {
+	switch a := a.(type) {
+	case float64:
+		b, ok := b.(float64)
+		return ok && math.Abs(a-b) < 1e-6
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, near)
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		return ok && maps.EqualFunc(a, b, near)
+	}
+	return a == b
 }
 
 func decodeObject(ts *testscript.TestScript, file string) map[string]any {

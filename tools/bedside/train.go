@@ -18,6 +18,7 @@ import (
 	"bedside/tools/evaluate"
 	"bedside/tools/metrics"
 	"bedside/tools/train"
+	"bedside/tools/vectors"
 	"bedside/weights"
 	"bedside/weights/bundle"
 )
@@ -44,12 +45,15 @@ type trainCommand struct {
 	Part       string            `help:"With --split: the part to train on. Default: train." placeholder:"PART"`
 	MultiLabel bool              `help:"Several labels may be right for one note."`
 	Features   []string          `help:"Feature sets to choose from: notebook, word, char, word+char." default:"notebook"`
-	Family     []string          `help:"Classifiers to choose from: lr (logistic regression), svm (linear support vector machine)." default:"lr" enum:"lr,svm"`
+	Family     []string          `help:"Classifiers to choose from: lr (logistic regression), svm (linear support vector machine); or head, on --encoder." default:"lr" enum:"lr,svm,head"`
 	C          string            `name:"C" help:"Inverse regularization strengths to choose from, comma-separated." default:"1"`
 	Folds      int               `help:"Folds of the cross-validation that chooses, calibrates and sets thresholds." default:"5"`
 	Slack      float64           `help:"Macro-F1 that cheaper features may fall short of the best by and still be kept. Default: one standard error." placeholder:"0.01"`
 	Seed       uint64            `help:"Seed of everything random." default:"1"`
-	Precision  string            `help:"Weights in the bundle: int8 or float32." default:"int8" enum:"int8,float32"`
+	Precision  string            `help:"Weights of a linear model in the bundle: int8 or float32." default:"int8" enum:"int8,float32"`
+	Encoder    string            `help:"With --family head: the bundle whose encoder reads the notes." placeholder:"DIR" type:"existingdir"`
+	Device     string            `help:"What computes the encoder: SIMD kernels, or the slow reference that defines them." default:"simd" enum:"simd,reference"`
+	Cache      string            `help:"Where vectors of notes are kept, so that no note is read twice. Default: in your cache directory." placeholder:"DIR"`
 	Card       string            `help:"JSON file with name, title, question and the card's texts." placeholder:"F.json" type:"existingfile"`
 	Measure    string            `help:"With --split: a part to measure the fitted model on, for its card." placeholder:"PART"`
 	Cite       map[string]string `help:"Add a report of \"evaluate --json\" to the card under a protocol's name." placeholder:"PROTOCOL=F.json"`
@@ -65,10 +69,18 @@ equally well, to within a standard error, the first named is. Calibration and
 thresholds come from the held-out folds too. The same data and --seed give the same
 bundle, byte for byte.
 
+With --family head the notes are read by the encoder of a bundle, which stays as it is,
+and softmax or sigmoids on its vectors are fitted. Reading is slow, so the vectors are
+kept: by the note's hash, without its text. They tell something of the notes all the
+same; to forget them, delete the directory.
+
 Examples:
   bedside train --data notes.csv --text note --label specialty --out my-model
   bedside train --data notes.csv --text note --label codes --label-separator ';' \
       --multi-label --features word,word+char --family lr,svm --C 0.3,1,3 --out my-model
+  bedside import base-bert --no-head --pool mean --no-pooler --out my-encoder
+  bedside train --data notes.csv --text note --label specialty \
+      --family head --encoder my-encoder --out my-model
   bedside evaluate --bundle my-model --data new.csv --text note --label specialty
   bedside classify --bundle my-model note.txt
   bedside site --bundle my-model --out public`
@@ -102,12 +114,12 @@ func (c *trainCommand) Run(ctx context.Context, s streams) error {
 	}
 	p := newProgress(s)
 	defer p.end()
-	in.settings.Progress = p.show
+	in.progress, in.settings.Progress = p.show, p.show
 	if n := in.seenBefore(); n > 0 {
 		fmt.Fprintf(s.err, "warning: %d of the %d notes of part %q also stand in part %q; figures measured on them say little about new notes\n",
 			n, len(in.kept.Examples), c.Measure, c.Part)
 	}
-	model, err := train.Train(ctx, in.data, in.settings)
+	model, err := in.train(ctx, in.data, in.settings)
 	if err != nil {
 		return err
 	}
@@ -121,6 +133,8 @@ type input struct {
 	cited    []weights.Evaluation
 	data     *dataset.Dataset // to train on
 	kept     *dataset.Dataset // to measure on, or nil
+	encoder  *vectors.Encoder // to fit a head on, or nil
+	progress func(stage string, done, total int)
 }
 
 // read takes in everything before the work begins, so that a mistake costs no training.
@@ -133,6 +147,9 @@ func (c *trainCommand) read() (in input, err error) {
 		return in, usagef("--measure %q is the part that is trained on; measure on another", c.Measure)
 	}
 	if in.settings, err = c.settings(); err != nil {
+		return in, err
+	}
+	if in.encoder, err = c.openEncoder(); err != nil {
 		return in, err
 	}
 	if err = bundle.CanWrite(c.Out); err != nil {
@@ -212,7 +229,7 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 	}
 	evaluations, data := in.cited, in.data
 	if in.kept != nil {
-		report, err := c.measure(ctx, model, in.kept)
+		report, err := c.measure(ctx, in, model)
 		if err != nil {
 			return err
 		}
@@ -234,7 +251,7 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		if data, err = c.load(""); err != nil {
 			return err
 		}
-		if model, err = train.Train(ctx, data, in.settings.Only(model.Best.Candidate)); err != nil {
+		if model, err = in.train(ctx, data, in.settings.Only(model.Best.Candidate)); err != nil {
 			return err
 		}
 		if in.kept != nil {
@@ -243,6 +260,15 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		training += " The shipped model was then fitted on all examples with the same settings."
 	}
 	manifest, tensors := model.Bundle(c.Precision)
+	if in.encoder != nil {
+		frozen, err := in.encoder.Tensors(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.Encoder, err)
+		}
+		tensors = append(frozen, tensors...)
+		manifest.Encoder = headed(in.encoder)
+		training += fmt.Sprintf(" The encoder is that of %s, and stayed as it was.", in.encoder.Manifest.Name)
+	}
 	a := in.about
 	manifest.Name, manifest.Title, manifest.Question = a.Name, a.Title, a.Question
 	manifest.Card = weights.Card{
@@ -254,6 +280,9 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		}},
 		Training: training, Refitted: c.Refit, Evaluations: evaluations,
 	}
+	if in.encoder != nil {
+		manifest.Card.Data = append(manifest.Card.Data, in.encoder.Manifest.Card.Data...)
+	}
 	if err := bundle.Write(c.Out, manifest, tensors); err != nil {
 		return err
 	}
@@ -263,6 +292,9 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 	result.Examples, result.Skipped, result.Labels = len(data.Examples), data.Skipped, len(data.Labels)
 	for _, v := range model.Vocabularies {
 		result.Features += len(v.Keys)
+	}
+	if in.encoder != nil {
+		result.Features = in.encoder.Width()
 	}
 	return c.print(s, result)
 }
@@ -276,13 +308,16 @@ func (c *trainCommand) fittedOn() string {
 }
 
 // measure evaluates the model, quantized as it will ship, on the part kept aside.
-func (c *trainCommand) measure(ctx context.Context, model *train.Model, kept *dataset.Dataset) (metrics.Report, error) {
+func (c *trainCommand) measure(ctx context.Context, in input, model *train.Model) (metrics.Report, error) {
+	if in.encoder != nil {
+		return in.measureHead(ctx, model)
+	}
 	manifest, tensors := model.Bundle(c.Precision)
 	engine, err := evaluate.InMemory(manifest, tensors)
 	if err != nil {
 		return metrics.Report{}, err
 	}
-	return evaluate.Run(ctx, engine, &manifest, kept, nil)
+	return evaluate.Run(ctx, engine, &manifest, in.kept, nil)
 }
 
 // cited reads the reports named by --cite, by rising protocol name.
@@ -317,7 +352,11 @@ func (c *trainCommand) print(s streams, o outcome) error {
 		out.SetIndent("", " ")
 		return out.Encode(o)
 	}
-	fmt.Fprintf(s.out, "%d examples, %d labels, %d n-grams", o.Examples, o.Labels, o.Features)
+	features := "%d n-grams"
+	if c.Encoder != "" {
+		features = "vectors of %d"
+	}
+	fmt.Fprintf(s.out, "%d examples, %d labels, "+features, o.Examples, o.Labels, o.Features)
 	if o.Skipped > 0 {
 		fmt.Fprintf(s.out, " (%d rows without text skipped)", o.Skipped)
 	}

@@ -1,6 +1,6 @@
-// Package checkpoint reads fine-tuned BERT classifiers from a directory in Hugging Face's
-// layout: config.json, a WordPiece vocabulary, and weights as safetensors or as PyTorch's
-// pickles, whole or in several files.
+// Package checkpoint reads BERT classifiers, or their encoders alone, from a directory in
+// Hugging Face's layout: config.json, a WordPiece vocabulary, and weights as safetensors or
+// as PyTorch's pickles, whole or in several files.
 //
 // A directory is treated as hostile. No pickle is executed: a reader of a few opcodes takes
 // the place of Python's, and sizes are bounded before anything is allocated. Weights stay
@@ -25,6 +25,7 @@ type Options struct {
 	LetterCase string   // Cased, Uncased, or "": as the tokenizer's files say
 	Pool       string   // weights.PoolFirst, or PoolMean for models that were trained so; "" is PoolFirst
 	NoPooler   bool     // the head reads what is pooled directly
+	NoHead     bool     // the encoder alone is wanted, whether or not there is a head
 }
 
 // Model is an open checkpoint.
@@ -33,6 +34,7 @@ type Model struct {
 	Task      weights.Task
 	Pool      string
 	Pooler    bool
+	NoHead    bool // the encoder alone; Task and its one label are a stand-in's
 	Tokenizer Tokenizer
 	Weights   *Weights
 	Warnings  []string
@@ -60,7 +62,7 @@ func Open(dir string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Pool: weights.PoolFirst, Pooler: !o.NoPooler}
+	m := &Model{Pool: weights.PoolFirst, Pooler: !o.NoPooler, NoHead: o.NoHead}
 	if o.Pool != "" {
 		m.Pool = o.Pool
 	}
@@ -111,8 +113,15 @@ func (m *Model) openTokenizer(dir, letterCase string) error {
 	return nil
 }
 
+// StandIn is the one label of an encoder without a head.
+const StandIn = "no head"
+
 // setUp decides about the head and finds the tensors.
 func (m *Model) setUp(o Options) error {
+	if m.NoHead {
+		m.Task = weights.Task{Kind: weights.MultiLabel, Labels: []string{StandIn}}
+		return m.Weights.resolve(m)
+	}
 	outputs, err := m.outputs()
 	if err != nil {
 		return err
@@ -170,7 +179,7 @@ func (m *Model) outputs() (int, error) {
 		if a := m.Config.Architecture; a != "" && a != sequenceClassification {
 			of = "the checkpoint, a " + a + ","
 		}
-		return 0, fmt.Errorf("%s has no head: tensor %s is missing; fine-tune it as %s first", of, headWeight, sequenceClassification)
+		return 0, fmt.Errorf("%s has no head: tensor %s is missing; fine-tune it as %s first, or import the encoder alone with --no-head", of, headWeight, sequenceClassification)
 	}
 	if len(head.shape) != 2 || head.shape[0] < 1 || head.shape[0] > weights.MaxLabels {
 		return 0, fmt.Errorf("tensor %s has shape %v, want [labels, %d] with 1 to %d labels", headWeight, head.shape, m.Config.Hidden, weights.MaxLabels)

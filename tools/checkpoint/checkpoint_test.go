@@ -64,7 +64,7 @@ func TestOpenSpoilt(t *testing.T) {
 		{"another model's backbone", func(c *tiny) {
 			drop("classifier.weight")(c)
 			c.config["architectures"] = []string{"BertForMaskedLM"}
-		}, Options{}, "the checkpoint, a BertForMaskedLM, has no head: tensor classifier.weight is missing; fine-tune it as BertForSequenceClassification first"},
+		}, Options{}, "the checkpoint, a BertForMaskedLM, has no head: tensor classifier.weight is missing; fine-tune it as BertForSequenceClassification first, or import the encoder alone with --no-head"},
 		{"a wrong shape", shape("bert.encoder.layer.0.intermediate.dense.weight", 4, 6), Options{}, "1 tensors do not fit config.json: bert.encoder.layer.0.intermediate.dense.weight is [4 6], want [6 4]"},
 		{"a wrong rank", shape("bert.pooler.dense.bias", 4, 1), Options{}, "bert.pooler.dense.bias is [4 1], want [4]"},
 		{"a head of another width", shape("classifier.weight", 2, 3), Options{}, "classifier.weight is [2 3], want [2 4]"},
@@ -180,6 +180,26 @@ func TestOpenUnusual(t *testing.T) {
 			t.Errorf("warnings %q", silent.Warnings)
 		}
 	})
+}
+
+// TestOpenWithoutHead opens the encoder of checkpoints with and without a head.
+func TestOpenWithoutHead(t *testing.T) {
+	for _, head := range []bool{true, false} {
+		c := newTiny()
+		if !head {
+			delete(c.tensors, "classifier.weight")
+			delete(c.tensors, "classifier.bias")
+			c.config["architectures"] = []string{"BertModel"}
+		}
+		m, err := Open(c.write(t), Options{NoHead: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if !slices.Equal(m.Task.Labels, []string{StandIn}) || slices.Contains(m.Weights.Kept, "classifier.weight") || slices.Contains(m.Weights.Dropped, "classifier.weight") != head {
+			t.Errorf("head %t: task %+v, kept %q, dropped %q", head, m.Task, m.Weights.Kept, m.Weights.Dropped)
+		}
+	}
 }
 
 func TestNotFinite(t *testing.T) {

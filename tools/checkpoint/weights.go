@@ -233,7 +233,7 @@ type parameter struct {
 	shape []int
 }
 
-// parameters are those of a BERT classifier,
+// parameters are those of a BERT classifier, or of its encoder alone,
 // https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py
 func (m *Model) parameters() []parameter {
 	c := m.Config
@@ -263,7 +263,9 @@ func (m *Model) parameters() []parameter {
 	if m.Pooler {
 		dense("pooler.dense", c.Hidden, c.Hidden)
 	}
-	dense("classifier", c.Hidden, len(m.Task.Labels))
+	if !m.NoHead {
+		dense("classifier", c.Hidden, len(m.Task.Labels))
+	}
 	return list
 }
 

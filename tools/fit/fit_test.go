@@ -151,7 +151,7 @@ func invent(seed uint64, rows, cols, labels int) (*Matrix, []int, [][]int) {
 // logisticGradient is the objective's gradient by the book: from scores and labels of
 // the rows as they are, weights first, then biases.
 func logisticGradient(x *Matrix, t Targets, m *Linear, c float64, b Balance, multinomial bool) []float64 {
-	with, without, _ := b.weights(t)
+	with, without, _ := b.Weights(t)
 	scores, _ := m.Decision(x)
 	g := append(slices.Clone(m.Weight), make([]float64, m.Labels)...)
 	for i := range x.Rows {
@@ -225,7 +225,7 @@ func TestMachineKKT(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				with, without, _ := BalancedLabels.weights(targets)
+				with, without, _ := BalancedLabels.Weights(targets)
 				scores, _ := m.Decision(x)
 				rest := append(slices.Clone(m.Weight), m.Bias...)
 				for i := range x.Rows {

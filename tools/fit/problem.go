@@ -30,7 +30,7 @@ type problem struct {
 }
 
 func (d *Design) problem(t Targets, c float64, b Balance) (*problem, error) {
-	if err := t.validate(len(d.of)); err != nil {
+	if err := t.Validate(len(d.of)); err != nil {
 		return nil, err
 	}
 	if !(c > 0) || math.IsInf(c, 0) {
@@ -50,7 +50,7 @@ func (d *Design) problem(t Targets, c float64, b Balance) (*problem, error) {
 		}
 	}
 	var err error
-	p.with, p.without, err = b.weights(t)
+	p.with, p.without, err = b.Weights(t)
 	return p, err
 }
 

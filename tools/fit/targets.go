@@ -37,7 +37,8 @@ func (t Targets) Select(rows []int) Targets {
 	return s
 }
 
-func (t Targets) validate(rows int) error {
+// Validate reports the first way in which these are not the targets of so many rows.
+func (t Targets) Validate(rows int) error {
 	if t.Labels < 1 {
 		return errors.New("targets without labels")
 	}
@@ -93,8 +94,8 @@ const (
 	BalancedClasses
 )
 
-// weights gives, per label, the weight of rows with it and of rows without it.
-func (b Balance) weights(t Targets) (with, without []float64, err error) {
+// Weights gives, per label, the weight of rows with it and of rows without it.
+func (b Balance) Weights(t Targets) (with, without []float64, err error) {
 	with, without = make([]float64, t.Labels), make([]float64, t.Labels)
 	counts, n, classes := t.counts(), float64(len(t.Sets)), 0.0
 	for _, c := range counts {

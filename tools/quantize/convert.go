@@ -166,13 +166,16 @@ func (c *converter) fit(name string, d dense, x []float32) smoothing {
 	return f.smoothing
 }
 
-// head pools, adds pooler and head, and answers the probes.
+// head pools, adds pooler and head (zeros where the model has none), and answers the probes.
 func (c *converter) head() {
 	var pooler dense
 	if c.model.Pooler {
 		pooler = c.from.dense("pooler.dense")
 	}
-	head := c.from.dense("classifier")
+	head := dense{weight: make([]float32, c.model.Config.Hidden), bias: make([]float32, 1), in: c.model.Config.Hidden, out: 1}
+	if !c.model.NoHead {
+		head = c.from.dense("classifier")
+	}
 	if c.from.err != nil {
 		return
 	}

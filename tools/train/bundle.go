@@ -5,19 +5,21 @@ import (
 )
 
 // Bundle turns a model into a manifest and its tensors; the card and the names are
-// the caller's to fill in.
+// the caller's to fill in. So are, where the model is a head, the encoder's section and tensors.
 func (m *Model) Bundle(precision string) (weights.Manifest, []weights.Values) {
 	manifest := weights.Manifest{
 		Task:        weights.Task{Kind: weights.MultiClass, Labels: m.Labels},
-		Text:        Text,
-		TFIDF:       &weights.TFIDF{},
-		Linear:      &weights.Linear{Family: m.Best.Candidate.Family, C: m.Best.Candidate.C},
 		Calibration: m.Calibration,
 		Thresholds:  m.Thresholds,
 	}
 	if m.MultiLabel {
 		manifest.Task.Kind = weights.MultiLabel
 	}
+	if m.Head != nil {
+		return manifest, headTensors(m.Head.Layers[0])
+	}
+	manifest.Text, manifest.TFIDF = Text, &weights.TFIDF{}
+	manifest.Linear = &weights.Linear{Family: m.Best.Candidate.Family, C: m.Best.Candidate.C}
 	var tensors []weights.Values
 	for i, v := range m.Vocabularies {
 		manifest.TFIDF.Blocks = append(manifest.TFIDF.Blocks, v.Block)

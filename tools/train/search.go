@@ -1,5 +1,5 @@
-// Package train learns linear bundles from labelled notes: vocabulary, classifier,
-// calibration and thresholds, chosen by cross-validation.
+// Package train learns bundles from labelled notes: vocabulary and linear classifier, or the
+// head of a frozen encoder; calibration and thresholds; chosen by cross-validation.
 package train
 
 import (
@@ -9,6 +9,7 @@ import (
 
 	"bedside/tools/dataset"
 	"bedside/tools/fit"
+	heads "bedside/tools/fit/head"
 	"bedside/wasm/classify"
 	"bedside/weights"
 )
@@ -73,6 +74,7 @@ type Model struct {
 	Trials       []Trial // every candidate, in the order tried
 	Vocabularies []*Vocabulary
 	Linear       *fit.Linear
+	Head         *heads.Head // in place of Vocabularies and Linear
 	Calibration  weights.Calibration
 	Thresholds   []float64
 }
