@@ -3,6 +3,7 @@ package webgpu_test
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -262,6 +263,59 @@ func (n *notebook) checkBindings(t *testing.T, list []byte) {
 	if len(list) != 0 {
 		t.Errorf("%d bytes behind the last dispatch", len(list))
 	}
+}
+
+// TestWanted: hosts begin with the pipelines that an encoder in int8 uses, and no others.
+func TestWanted(t *testing.T) {
+	for _, packed := range []bool{false, true} {
+		n := &notebook{limits: minimum}
+		n.limits.Packed = packed
+		d, err := webgpu.New(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted := slices.Sorted(slices.Values(n.pipelines))
+		const rows, width, inner = 16, 64, 256
+		r := &room{t, d}
+		table := kernels.Table{Values: r.take(100 * width), Scales: r.take(400), Rows: 100, Columns: width}
+		out := r.matrix(rows, width)
+		program := []kernels.Op{kernels.Embed{Tokens: r.take(4 * rows), Places: r.take(4 * rows), Kinds: r.take(4 * rows), Word: table, Positions: table, Types: table,
+			Norm: kernels.Norm{Gamma: r.take(4 * width), Beta: r.take(4 * width)}, Out: out}}
+		program = slices.Concat(program, r.layer(rows, width, inner), r.layer(rows, width, inner))
+		// the pooler and the head, and before them a layer norm that nothing quantizes
+		norm := program[len(program)-1].(kernels.Normalize)
+		norm.Multiplier, norm.Quantized = kernels.Buffer{}, kernels.Quantized{}
+		first, side := r.matrix(1, width), r.matrix(1, width)
+		pooler := r.linear(1, width, width).(kernels.Linear)
+		pooler.Out = side
+		program = append(program[:len(program)-1], norm,
+			kernels.Pool{In: out, Sequences: []kernels.Sequence{{Rows: rows, Keys: rows}}, Out: first},
+			kernels.Quantize{In: first, Multiplier: r.take(4 * width), Out: pooler.In}, pooler,
+			kernels.Activate{Activation: kernels.Tanh, InOut: side},
+			kernels.LinearFloat{In: side, Weights: kernels.Panels{Weights: r.take(4 * width * 8), In: width, Out: 8}, Bias: r.take(32), Out: r.matrix(1, 8)})
+		if err := d.Run(program); err != nil {
+			t.Fatal(err)
+		}
+		used := map[string]bool{}
+		for _, p := range n.dispatched(t) {
+			used[p] = true
+		}
+		if got := slices.Sorted(maps.Keys(used)); !slices.Equal(got, wanted) {
+			t.Errorf("packed %t: used\n%s\nwanted\n%s", packed, strings.Join(got, "\n"), strings.Join(wanted, "\n"))
+		}
+	}
+}
+
+// dispatched are the pipelines of the last list.
+func (n *notebook) dispatched(t *testing.T) (names []string) {
+	t.Helper()
+	words := func(at int) uint32 { return binary.LittleEndian.Uint32(n.lists[len(n.lists)-1][4*at:]) }
+	at := 2
+	for range words(0) {
+		names = append(names, n.pipelines[words(at)])
+		at += 7 + 2*int(words(at+6))
+	}
+	return names
 }
 
 // TestShadersOfPipelines: every file that a pipeline names is there.

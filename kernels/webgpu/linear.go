@@ -30,7 +30,7 @@ const (
 func linearPipelines(l Limits) []Pipeline {
 	pipelines := []Pipeline{linearPipeline(l, given, addNothing), linearPipeline(l, given, addOut)}
 	if l.Packed {
-		pipelines = append(pipelines, linearPipeline(l, quantizing, addOut), linearPipeline(l, quantizingMultiplied, addOut))
+		pipelines = append(pipelines, linearPipeline(l, quantizingMultiplied, addOut))
 	}
 	return pipelines
 }

@@ -8,10 +8,8 @@ const (
 	linearFloatOutputs = 128
 )
 
-// linearFloatPipelines: heads, and models that were not quantized.
-func linearFloatPipelines(Limits) []Pipeline {
-	return []Pipeline{linearFloatPipeline(addNothing), linearFloatPipeline(addOut)}
-}
+// linearFloatPipelines is what heads need, which stay in float32.
+func linearFloatPipelines(Limits) []Pipeline { return []Pipeline{linearFloatPipeline(addNothing)} }
 
 func linearFloatPipeline(added uint32) Pipeline {
 	return Pipeline{"linear_float", []Constant{{"added", added}}}

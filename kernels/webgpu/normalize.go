@@ -18,7 +18,7 @@ const (
 
 func normalizePipelines(l Limits) []Pipeline {
 	var all []Pipeline
-	for quantizes := range uint32(normalizeMultiplied + 1) {
+	for _, quantizes := range []uint32{normalizeFloats, normalizeMultiplied} {
 		p, _ := normalizePipeline(l, 1, quantizes)
 		all = append(all, p)
 	}

@@ -6,7 +6,7 @@ import "bedside/kernels"
 const quantizeRows = 4
 
 func quantizePipelines(Limits) []Pipeline {
-	return []Pipeline{quantizePipeline(kernels.GELU, false), quantizePipeline(kernels.GELU, true)}
+	return []Pipeline{quantizePipeline(kernels.Identity, true), quantizePipeline(kernels.GELU, true)}
 }
 
 func quantizePipeline(activation kernels.Activation, multiplied bool) Pipeline {

@@ -5,8 +5,6 @@ import "bedside/kernels"
 // widenGroups bounds the workgroups of widen.wgsl, of 64 words each at a time.
 const widenGroups = 4096
 
-func widenPipelines(Limits) []Pipeline { return []Pipeline{{Shader: "widen"}} }
-
 func (r *recording) widen(o kernels.Widen) error {
 	count := int(o.In.Bytes / 2)
 	n := min(cover(count, 128), widenGroups)
