@@ -49,7 +49,7 @@ export class Own implements Engine {
     })()
     await Promise.all([ready, this.handIn(release.shards, opened)])
     const { serving } = await ready
-    if (this.device !== undefined && serving?.device !== this.device) throw new Error(`serves on ${serving?.device}: ${serving?.without}`)
+    if (this.device && serving?.device !== this.device) throw new Error(`serves on ${serving?.device}: ${serving?.without}`)
     if (serving?.threads !== threads) throw new Error(`${serving?.threads} threads serve, not ${threads}`)
     return { ready: performance.now() - began, device: serving.device }
   }
