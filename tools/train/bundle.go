@@ -9,7 +9,7 @@ import (
 func (m *Model) Bundle(precision string) (weights.Manifest, []weights.Values) {
 	manifest := weights.Manifest{
 		Task:        weights.Task{Kind: weights.MultiClass, Labels: m.Labels},
-		Text:        Text,
+		Text:        m.Text,
 		TFIDF:       &weights.TFIDF{},
 		Linear:      &weights.Linear{Family: m.Best.Candidate.Family, C: m.Best.Candidate.C},
 		Calibration: m.Calibration,
