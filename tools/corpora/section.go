@@ -50,10 +50,10 @@ func section(data, out string) error {
 	return nil
 }
 
-// Bounds on what is taken from other reports: as many sections of a kind as some of the
+// Bounds on what is taken from other reports: as many sections of a kind as the most
 // common kinds have dialogues, and of each no more words than dialogues have.
 const (
-	maxSections = 100
+	maxSections = 250
 	maxWords    = 250
 )
 
