@@ -217,7 +217,8 @@ func TestHeldOutScoresDoNotSeeTheirLabels(t *testing.T) {
 // heldOut tries the candidates of the first feature set on given folds.
 func heldOut(t *testing.T, d *dataset.Dataset, s Settings, fold []int) []Trial {
 	t.Helper()
-	run := &trainer{Settings: s, data: d, targets: targets(d, s.MultiLabel), fold: fold}
+	run := newTrainer(d, s)
+	run.fold = fold
 	corpora, err := run.analyze(t.Context(), s.Features[0])
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +254,7 @@ func checkSealed(t *testing.T, before, after Trial, changed int, fold []int, lab
 func TestAssertionsDoNotSeeTheirLabels(t *testing.T) {
 	d := load(t, invented.Notes(90, 7), false)
 	s := settings(t, true, "word")
-	run := &trainer{Settings: s, data: d, targets: targets(d, true), fold: folds(d, s.Folds, s.Seed)}
+	run := newTrainer(d, s)
 	scores := heldOut(t, d, s, run.fold)[0].scores
 	labels := len(d.Labels)
 	before := run.assert(scores)
