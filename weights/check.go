@@ -112,6 +112,9 @@ func (m *Manifest) checkParts() error {
 }
 
 func (m *Manifest) checkText() error {
+	if m.Text.Prepare != "" && m.Text.Prepare != Dialogue {
+		return bad("text preparation %.64q is not supported", m.Text.Prepare)
+	}
 	if m.Text.StripAccents != "" && m.Text.StripAccents != "unicode" {
 		return bad("strip_accents %.64q is not supported", m.Text.StripAccents)
 	}

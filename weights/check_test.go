@@ -61,6 +61,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"long label", func(m *M) { m.Task.Labels[2] = many(weights.MaxNameBytes) }, "label 2 is empty or longer"},
 		{"label twice", func(m *M) { m.Task.Labels[2] = "Ward" }, `label "Ward" stands twice`},
 
+		{"unknown preparation", func(m *M) { m.Text.Prepare = "poem" }, `preparation "poem"`},
 		{"unknown accents", func(m *M) { m.Text.StripAccents = "ascii" }, `strip_accents "ascii"`},
 		{"no features", func(m *M) { m.TFIDF = nil }, "no features"},
 		{"no blocks", func(m *M) { m.TFIDF.Blocks = nil }, "0 tfidf blocks"},

@@ -19,6 +19,9 @@ const (
 	MultiLabel = "multi-label" // any number of labels is right; probabilities are independent
 )
 
+// Dialogue takes a conversation's form away: NFKC, speaker tags out, white space folded.
+const Dialogue = "dialogue"
+
 // Analyzers of a TF-IDF block, named as in scikit-learn.
 const (
 	Word   = "word"
@@ -56,6 +59,7 @@ type Task struct {
 
 // Text is the preparation every feature block shares, with scikit-learn's meanings.
 type Text struct {
+	Prepare      string `json:"prepare,omitempty"` // Dialogue, before anything else; or ""
 	Lowercase    bool   `json:"lowercase"`
 	StripAccents string `json:"strip_accents"` // "unicode" or ""
 }

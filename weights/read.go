@@ -76,6 +76,8 @@ func readText(r *jsontext.Reader) (t Text) {
 		switch r.Field() {
 		case "lowercase":
 			t.Lowercase = r.Bool()
+		case "prepare":
+			t.Prepare = r.Text()
 		case "strip_accents":
 			t.StripAccents = r.Text()
 		default:

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -198,14 +199,20 @@ func TestRandomManifestsReadAsEncodingJSONReadsThem(t *testing.T) {
 	}
 }
 
-func TestShippedManifestReadsAsEncodingJSONReadsIt(t *testing.T) {
-	text, err := os.ReadFile("specialty/manifest.json")
-	if err != nil {
-		t.Fatal(err)
+func TestShippedManifestsReadAsEncodingJSONReadsThem(t *testing.T) {
+	shipped, err := filepath.Glob("*/manifest.json")
+	if err != nil || len(shipped) == 0 {
+		t.Fatalf("%d manifests, %v", len(shipped), err)
 	}
-	same(t, string(text))
-	if _, err := ParseManifest(text); err != nil {
-		t.Error(err)
+	for _, path := range shipped {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, string(text))
+		if _, err := ParseManifest(text); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 

@@ -13,12 +13,14 @@ import (
 	"strings"
 
 	"bedside/site"
+	"bedside/tools/page"
 	"bedside/wasm/classify"
 	"bedside/wasm/host"
 )
 
 type classifyCommand struct {
-	Bundle      string   `help:"Directory of the model. Default: the model this binary ships with." placeholder:"DIR" type:"existingdir"`
+	Bundle      string   `help:"Directory of the model. Default: the first model this binary ships with." placeholder:"DIR" type:"existingdir" xor:"model"`
+	Model       string   `help:"Name of the model, of those this binary ships with." placeholder:"NAME" xor:"model"`
 	JSON        bool     `help:"Print one JSON object for each note, one on a line."`
 	Explain     int      `help:"Explain this many of the most probable labels; encoders explain none yet." default:"1"`
 	Top         int      `help:"Print this many of the most probable labels, and those asserted (not with --json)." default:"3"`
@@ -37,6 +39,7 @@ then 1, and its line of --json is {"error":{"code":"…","message":"…"}}.
 
 Examples:
   bedside classify note.txt
+  bedside classify --model section dialogue.txt
   bedside classify --json notes/*.txt > answers.jsonl
   pbpaste | bedside classify -`
 }
@@ -153,11 +156,11 @@ func (c *classifyCommand) load(ctx context.Context, h *host.Host) (*host.Model, 
 		m, err := h.LoadDir(ctx, c.Bundle)
 		return m, in(c.Bundle, err)
 	}
-	files, err := shippedBundle()
+	models, err := shipped(c.Model)
 	if err != nil {
 		return nil, err
 	}
-	return h.Load(ctx, files)
+	return h.Load(ctx, models[0])
 }
 
 // in says which bundle an error is about.
@@ -186,18 +189,34 @@ func newHost(ctx context.Context, device string) (*host.Host, error) {
 	return h, err
 }
 
-// shippedBundle is the first model of the embedded page.
-func shippedBundle() (fs.FS, error) {
+// shipped gives the models of the embedded page, in its order: all, or the one of that name.
+func shipped(name string) ([]fs.FS, error) {
 	dist, err := site.Dist()
 	if err != nil {
 		return nil, err
 	}
-	bundles, err := fs.Glob(dist, "weights/*/manifest.json")
+	release, err := page.ReadRelease(dist)
 	if err != nil {
 		return nil, err
 	}
-	if len(bundles) == 0 {
-		return nil, fmt.Errorf("this binary ships no model; name one with --bundle DIR")
+	var out []fs.FS
+	var names []string
+	for _, m := range release.Models {
+		names = append(names, m.Name)
+		if name != "" && m.Name != name {
+			continue
+		}
+		files, err := fs.Sub(dist, m.Dir())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, files)
 	}
-	return fs.Sub(dist, strings.TrimSuffix(bundles[0], "/manifest.json"))
+	switch {
+	case len(names) == 0:
+		return nil, errors.New("this binary ships no model; name one with --bundle DIR")
+	case len(out) == 0:
+		return nil, fmt.Errorf("this binary ships no model %q; its models are %s", name, strings.Join(names, ", "))
+	}
+	return out, nil
 }

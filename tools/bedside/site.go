@@ -67,9 +67,5 @@ func (c *siteCommand) bundles() ([]fs.FS, error) {
 	if len(out) > 0 {
 		return out, nil
 	}
-	shipped, err := shippedBundle()
-	if err != nil {
-		return nil, err
-	}
-	return []fs.FS{shipped}, nil
+	return shipped("")
 }

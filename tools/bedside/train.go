@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"bedside/tools/card"
@@ -39,27 +38,36 @@ func (f dataFlags) load(part string) (*dataset.Dataset, error) {
 	})
 }
 
-type trainCommand struct {
-	dataFlags `embed:""`
+// recipeFlags say how to learn; train and measure share them.
+type recipeFlags struct {
+	MultiLabel bool     `help:"Several labels may be right for one note."`
+	Prepare    string   `help:"What to do with texts first. dialogue: NFKC, speaker tags out, white space folded." enum:",dialogue" default:"" placeholder:"dialogue"`
+	Also       []string `help:"CSV files of more labelled texts, with the same columns, to learn from but never to measure on. Where one has a column row, a text is only learnt from where that row of the data is." placeholder:"F.csv" type:"existingfile"`
+	Copies     int      `help:"With --also: a note counts as so many of these texts." default:"1"`
+	Features   []string `help:"Feature sets to choose from: notebook, word, char, word+char, rare, rare+char, phrase, phrase+char." default:"notebook"`
+	Family     []string `help:"Classifiers to choose from: lr (logistic regression), svm (linear support vector machine); or, in train, head, on --encoder." default:"lr" enum:"lr,svm,head"`
+	C          string   `name:"C" help:"Inverse regularization strengths to choose from, comma-separated." default:"1"`
+	Folds      int      `help:"Folds of the cross-validation that chooses, calibrates and sets thresholds." default:"5"`
+	Slack      float64  `help:"Macro-F1 that cheaper features may fall short of the best by and still be kept. Default: one standard error." placeholder:"0.01"`
+	Seed       uint64   `help:"Seed of everything random." default:"1"`
+	Precision  string   `help:"Weights in the bundle: int8 or float32." default:"int8" enum:"int8,float32"`
+}
 
-	Part       string            `help:"With --split: the part to train on. Default: train." placeholder:"PART"`
-	MultiLabel bool              `help:"Several labels may be right for one note."`
-	Features   []string          `help:"Feature sets to choose from: notebook, word, char, word+char." default:"notebook"`
-	Family     []string          `help:"Classifiers to choose from: lr (logistic regression), svm (linear support vector machine); or head, on --encoder." default:"lr" enum:"lr,svm,head"`
-	C          string            `name:"C" help:"Inverse regularization strengths to choose from, comma-separated." default:"1"`
-	Folds      int               `help:"Folds of the cross-validation that chooses, calibrates and sets thresholds." default:"5"`
-	Slack      float64           `help:"Macro-F1 that cheaper features may fall short of the best by and still be kept. Default: one standard error." placeholder:"0.01"`
-	Seed       uint64            `help:"Seed of everything random." default:"1"`
-	Precision  string            `help:"Weights of a linear model in the bundle: int8 or float32." default:"int8" enum:"int8,float32"`
-	Encoder    string            `help:"With --family head: the bundle whose encoder reads the notes." placeholder:"DIR" type:"existingdir"`
-	Device     string            `help:"What computes the encoder: SIMD kernels, or the slow reference that defines them." default:"simd" enum:"simd,reference"`
-	Cache      string            `help:"Where vectors of notes are kept, so that no note is read twice. Default: in your cache directory." placeholder:"DIR"`
-	Card       string            `help:"JSON file with name, title, question and the card's texts." placeholder:"F.json" type:"existingfile"`
-	Measure    string            `help:"With --split: a part to measure the fitted model on, for its card." placeholder:"PART"`
-	Cite       map[string]string `help:"Add a report of \"evaluate --json\" to the card under a protocol's name." placeholder:"PROTOCOL=F.json"`
-	Refit      bool              `help:"After measuring, fit the chosen settings again on every part, and ship that."`
-	Out        string            `help:"Directory to write the bundle to." required:"" placeholder:"DIR"`
-	JSON       bool              `help:"Print the outcome as JSON."`
+type trainCommand struct {
+	dataFlags   `embed:""`
+	recipeFlags `embed:""`
+
+	Part    string            `help:"With --split: the part to train on. Default: train." placeholder:"PART"`
+	Card    string            `help:"JSON file with name, title, question and the card's texts." placeholder:"F.json" type:"existingfile"`
+	Measure string            `help:"With --split: a part to measure the fitted model on, for its card." placeholder:"PART"`
+	Cite    map[string]string `help:"Add a report of \"evaluate --json\" or \"measure --json\" to the card under a protocol's name." placeholder:"PROTOCOL=F.json"`
+	Refit   bool              `help:"After measuring, fit the chosen settings again on every part, and ship that."`
+	Out     string            `help:"Directory to write the bundle to." required:"" placeholder:"DIR"`
+	JSON    bool              `help:"Print the outcome as JSON."`
+
+	Encoder string `help:"With --family head: the bundle whose encoder reads the notes." placeholder:"DIR" type:"existingdir"`
+	Device  string `help:"With --family head: what computes the encoder: SIMD kernels, or the slow reference that defines them." default:"simd" enum:"simd,reference"`
+	Cache   string `help:"With --family head: where vectors of notes are kept, so that no note is read twice. Default: in your cache directory." placeholder:"DIR"`
 }
 
 func (c *trainCommand) Help() string {
@@ -119,6 +127,7 @@ func (c *trainCommand) Run(ctx context.Context, s streams) error {
 		fmt.Fprintf(s.err, "warning: %d of the %d notes of part %q also stand in part %q; figures measured on them say little about new notes\n",
 			n, len(in.kept.Examples), c.Measure, c.Part)
 	}
+	in.settings.Also = beside(in.data, in.also)
 	model, err := in.train(ctx, in.data, in.settings)
 	if err != nil {
 		return err
@@ -132,6 +141,7 @@ type input struct {
 	about    about
 	cited    []weights.Evaluation
 	data     *dataset.Dataset // to train on
+	also     []*dataset.Dataset
 	kept     *dataset.Dataset // to measure on, or nil
 	encoder  *vectors.Encoder // to fit a head on, or nil
 	progress func(stage string, done, total int)
@@ -150,6 +160,9 @@ func (c *trainCommand) read() (in input, err error) {
 		return in, err
 	}
 	if in.encoder, err = c.openEncoder(); err != nil {
+		return in, err
+	}
+	if in.also, err = c.extras(c.dataFlags); err != nil {
 		return in, err
 	}
 	if err = bundle.CanWrite(c.Out); err != nil {
@@ -189,38 +202,6 @@ func (in input) seenBefore() int {
 	return n
 }
 
-func (c *trainCommand) settings() (train.Settings, error) {
-	features, err := train.FindFeatures(c.Features)
-	if err != nil {
-		return train.Settings{}, &usageError{err}
-	}
-	var cs []float64
-	for _, field := range strings.Split(c.C, ",") {
-		v, err := strconv.ParseFloat(strings.TrimSpace(field), 64)
-		if err != nil || !(v > 0 && v <= 1e9) {
-			return train.Settings{}, usagef("--C %q: want numbers above 0", field)
-		}
-		cs = append(cs, v)
-	}
-	slices.Sort(cs)
-	if !(c.Slack >= 0 && c.Slack <= 1) {
-		return train.Settings{}, usagef("--slack %g: want 0 to 1", c.Slack)
-	}
-	if c.Folds < 2 {
-		return train.Settings{}, usagef("--folds %d: want 2 or more", c.Folds)
-	}
-	return train.Settings{
-		MultiLabel: c.MultiLabel,
-		Features:   features,
-		Families:   c.Family,
-		Cs:         slices.Compact(cs),
-		Folds:      c.Folds,
-		Slack:      c.Slack,
-		Seed:       c.Seed,
-		Precision:  c.Precision,
-	}, nil
-}
-
 // finish measures the model, fits it again where asked, and writes the bundle.
 func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *train.Model) error {
 	result := outcome{Out: c.Out, Chosen: trial(model.Best)}
@@ -251,7 +232,9 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		if data, err = c.load(""); err != nil {
 			return err
 		}
-		if model, err = in.train(ctx, data, in.settings.Only(model.Best.Candidate)); err != nil {
+		settings := in.settings.Only(model.Best.Candidate)
+		settings.Also = beside(data, in.also)
+		if model, err = in.train(ctx, data, settings); err != nil {
 			return err
 		}
 		if in.kept != nil {
@@ -259,6 +242,7 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		}
 		training += " The shipped model was then fitted on all examples with the same settings."
 	}
+	training += c.alsoLearnt(len(beside(data, in.also)))
 	manifest, tensors := model.Bundle(c.Precision)
 	if in.encoder != nil {
 		frozen, err := in.encoder.Tensors(ctx)
@@ -273,11 +257,7 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 	manifest.Name, manifest.Title, manifest.Question = a.Name, a.Title, a.Question
 	manifest.Card = weights.Card{
 		Summary: a.Summary, IntendedUse: a.IntendedUse, Limits: a.Limits,
-		Data: []weights.Data{{
-			Name: cmp.Or(a.DataName, filepath.Base(c.Data)), Licence: cmp.Or(a.DataLicence, "not stated"),
-			Rows: data.Rows, Examples: len(data.Examples), SHA256: data.SHA256,
-			Part: c.fittedOn(),
-		}},
+		Data:     c.sources(in, data),
 		Training: training, Refitted: c.Refit, Evaluations: evaluations,
 	}
 	if in.encoder != nil {
@@ -297,6 +277,24 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		result.Features = in.encoder.Width()
 	}
 	return c.print(s, result)
+}
+
+// sources lists the data, then the texts learnt from beside it.
+func (c *trainCommand) sources(in input, data *dataset.Dataset) []weights.Data {
+	a := in.about
+	out := []weights.Data{{
+		Name: cmp.Or(a.DataName, filepath.Base(c.Data)), Licence: cmp.Or(a.DataLicence, "not stated"),
+		Rows: data.Rows, Examples: len(data.Examples), SHA256: data.SHA256,
+		Part: c.fittedOn(),
+	}}
+	for i, d := range in.also {
+		source := weights.Data{Name: filepath.Base(c.Also[i]), Licence: "not stated", Rows: d.Rows, Examples: len(d.Examples), SHA256: d.SHA256}
+		if i < len(a.Also) {
+			source.Name, source.Licence = a.Also[i].Name, a.Also[i].Licence
+		}
+		out = append(out, source)
+	}
+	return out
 }
 
 // fittedOn is the part of the split that the shipped model was fitted on; "" is all.
@@ -333,10 +331,12 @@ func (c *trainCommand) cited() ([]weights.Evaluation, error) {
 			return nil, fmt.Errorf("%s: %w", c.Cite[protocol], err)
 		}
 		if report.N == 0 {
-			return nil, fmt.Errorf("%s: not a report of \"evaluate --json\"", c.Cite[protocol])
+			return nil, fmt.Errorf("%s: not a report of \"evaluate --json\" or \"measure --json\"", c.Cite[protocol])
 		}
 		e := evaluate.Evaluation(protocol, report)
-		e.PerLabel, e.Bins = nil, nil
+		if c.Measure != "" || len(out) > 0 { // the card has its tables already
+			e.PerLabel, e.Bins = nil, nil
+		}
 		out = append(out, e)
 	}
 	return out, nil
@@ -412,6 +412,11 @@ type about struct {
 	Limits      []string `json:"limits"`
 	DataName    string   `json:"data_name"`
 	DataLicence string   `json:"data_licence"`
+
+	Also []struct { // the files of --also, in their order
+		Name    string `json:"name"`
+		Licence string `json:"licence"`
+	} `json:"also"`
 }
 
 // maxName is the longest name of a bundle.

@@ -28,6 +28,8 @@ func (c *trainCommand) openEncoder() (*vectors.Encoder, error) {
 		return nil, nil
 	case !slices.Equal(c.Features, []string{"notebook"}):
 		return nil, usagef("--features are of n-grams: not with --family head")
+	case len(c.Also) > 0 || c.Prepare != "":
+		return nil, usagef("--also and --prepare are for linear models: not with --family head")
 	case same(c.Out, c.Encoder):
 		return nil, usagef("--out is the encoder's own directory: choose another")
 	}

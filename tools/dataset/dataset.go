@@ -52,6 +52,7 @@ type Dataset struct {
 	Examples []Example
 	Skipped  int    // rows left out because their text is empty or blank
 	Rows     int    // data rows in the file
+	Named    bool   // a column gave the rows' identifiers
 	SHA256   string // of the file's bytes, lower-case hex
 }
 
@@ -151,7 +152,7 @@ func Read(data io.Reader, split *Split, o Options) (*Dataset, error) {
 // Select keeps the examples of one part, with the labels that occur in them.
 // Groups and counts are unchanged. An unknown part gives no examples.
 func (d *Dataset) Select(part string) *Dataset {
-	kept := &Dataset{Skipped: d.Skipped, Rows: d.Rows, SHA256: d.SHA256}
+	kept := &Dataset{Skipped: d.Skipped, Rows: d.Rows, Named: d.Named, SHA256: d.SHA256}
 	used := make([]bool, len(d.Labels))
 	for _, e := range d.Examples {
 		if e.Part != part {
@@ -177,6 +178,16 @@ func (d *Dataset) Select(part string) *Dataset {
 		kept.Examples[i].Labels = labels
 	}
 	return kept
+}
+
+// Pick keeps the named examples, and all labels.
+func (d *Dataset) Pick(examples []int) *Dataset {
+	kept := *d
+	kept.Examples = make([]Example, len(examples))
+	for k, i := range examples {
+		kept.Examples[k] = d.Examples[i]
+	}
+	return &kept
 }
 
 // builder gathers examples while label names are not yet sorted: until finish,
@@ -310,11 +321,13 @@ func (b *builder) intern(name string) (int, error) {
 
 // finish assigns parts, drops what is not kept, and sorts the label names.
 func (b *builder) finish() (*Dataset, error) {
+	d := &Dataset{}
 	if b.badRow != nil {
 		if b.split != nil {
 			return nil, fmt.Errorf("a split needs rows it can name: %w", b.badRow)
 		}
 	} else if b.row >= 0 {
+		d.Named = true
 		for i, id := range b.ids {
 			b.examples[i].Row = id
 		}
@@ -327,7 +340,7 @@ func (b *builder) finish() (*Dataset, error) {
 			b.examples[i].Part = b.split.parts[b.examples[i].Row]
 		}
 	}
-	d := &Dataset{Examples: b.examples, Labels: b.sortNames(), Skipped: b.skipped}
+	d.Examples, d.Labels, d.Skipped = b.examples, b.sortNames(), b.skipped
 	if b.options.Part != "" {
 		d = d.Select(b.options.Part)
 	}

@@ -19,6 +19,8 @@ from sklearn.linear_model import LogisticRegression
 SETS = {
     "notebook": dict(ngram_range=(1, 2), stop_words="english", min_df=5, max_df=0.8),
     "word": dict(ngram_range=(1, 2), stop_words="english", min_df=3, max_df=0.8, sublinear_tf=True),
+    "rare": dict(ngram_range=(1, 2), stop_words="english", min_df=2, max_df=0.8, sublinear_tf=True),
+    "phrase": dict(ngram_range=(1, 2), min_df=2, max_df=1.0, sublinear_tf=True),
     "char": dict(analyzer="char_wb", ngram_range=(3, 5), min_df=10, max_df=0.8, sublinear_tf=True),
 }
 

@@ -125,18 +125,40 @@ func Wazero(ctx context.Context, h *host.Host, files fs.FS) (Engine, *weights.Ma
 // model does not know are counted and left out, and with them examples that have no
 // other label; so are notes without text. progress may be nil.
 func Run(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dataset, progress func(done, total int)) (metrics.Report, error) {
-	position := make([]int, len(d.Labels)) // in the model's labels, or -1
+	a, times, err := Collect(ctx, engine, m, d, progress)
+	if err != nil {
+		return metrics.Report{}, err
+	}
 	unknown := 0
-	for i, name := range d.Labels {
-		if position[i] = slices.Index(m.Task.Labels, name); position[i] < 0 {
+	for _, name := range d.Labels {
+		if !slices.Contains(m.Task.Labels, name) {
 			unknown++
 		}
+	}
+	if len(times) == 0 {
+		return metrics.Report{}, fmt.Errorf("no example to measure: %d examples, %d of %d labels unknown to the model", len(d.Examples), unknown, len(d.Labels))
+	}
+	report, err := metrics.Measure(a)
+	if err != nil {
+		return metrics.Report{}, err
+	}
+	slices.Sort(times)
+	report.UnknownLabels = unknown
+	report.LatencyMS = float64(times[len(times)/2].Nanoseconds()) / 1e6
+	return report, nil
+}
+
+// Collect gives the answers for the examples that Run would measure, and the time each took.
+func Collect(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dataset, progress func(done, total int)) (metrics.Answers, []time.Duration, error) {
+	position := make([]int, len(d.Labels)) // in the model's labels, or -1
+	for i, name := range d.Labels {
+		position[i] = slices.Index(m.Task.Labels, name)
 	}
 	a := metrics.Answers{Labels: m.Task.Labels, MultiClass: m.Task.Kind == weights.MultiClass}
 	var times []time.Duration
 	for i, e := range d.Examples {
 		if err := ctx.Err(); err != nil { // an engine may not look
-			return metrics.Report{}, err
+			return a, nil, err
 		}
 		if progress != nil {
 			progress(i+1, len(d.Examples))
@@ -151,22 +173,12 @@ func Run(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dat
 			continue
 		}
 		if err != nil {
-			return metrics.Report{}, fmt.Errorf("row %d: %w", e.Row, err)
+			return a, nil, fmt.Errorf("row %d: %w", e.Row, err)
 		}
 		times = append(times, time.Since(begin))
 		add(&a, truth, r)
 	}
-	if len(times) == 0 {
-		return metrics.Report{}, fmt.Errorf("no example to measure: %d examples, %d of %d labels unknown to the model", len(d.Examples), unknown, len(d.Labels))
-	}
-	report, err := metrics.Measure(a)
-	if err != nil {
-		return metrics.Report{}, err
-	}
-	slices.Sort(times)
-	report.UnknownLabels = unknown
-	report.LatencyMS = float64(times[len(times)/2].Nanoseconds()) / 1e6
-	return report, nil
+	return a, times, nil
 }
 
 func known(labels, position []int) []int {

@@ -18,7 +18,7 @@ func (m *Model) Bundle(precision string) (weights.Manifest, []weights.Values) {
 	if m.Head != nil {
 		return manifest, headTensors(m.Head.Layers[0])
 	}
-	manifest.Text, manifest.TFIDF = Text, &weights.TFIDF{}
+	manifest.Text, manifest.TFIDF = m.Text, &weights.TFIDF{}
 	manifest.Linear = &weights.Linear{Family: m.Best.Candidate.Family, C: m.Best.Candidate.C}
 	var tensors []weights.Values
 	for i, v := range m.Vocabularies {

@@ -7,6 +7,16 @@ import (
 	"bedside/tools/dataset"
 )
 
+// Part deals the examples of a dataset into so many parts, as Train does into folds: equal
+// texts together, labels spread evenly. It gives the numbers of the examples in each.
+func Part(d *dataset.Dataset, parts int, seed uint64) [][]int {
+	out := make([][]int, parts)
+	for i, k := range folds(d, parts, seed) {
+		out[k] = append(out[k], i)
+	}
+	return out
+}
+
 // folds deals examples into k folds of near-equal size, the same texts into the same
 // fold. Each example counts for its rarest label, and these are spread evenly.
 func folds(d *dataset.Dataset, k int, seed uint64) []int {

@@ -38,7 +38,7 @@ func Analyze(ctx context.Context, t weights.Text, b Block, position int, notes [
 	var wait sync.WaitGroup
 	for w := range readers {
 		r := &reader{
-			normalizer: text.Normalizer{Lowercase: t.Lowercase, StripAccents: t.StripAccents == "unicode"},
+			normalizer: tfidf.Normalizer(t),
 			analyzer:   tfidf.NewAnalyzer(b.Block, position),
 			spelling:   map[uint64][]byte{},
 		}

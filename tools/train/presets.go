@@ -31,11 +31,20 @@ func Features() []FeatureSet {
 	}
 	frequent := word
 	frequent.MinDF = 5
+	// In talk, words such as "you" and "had" tell questions apart; little text wants rare n-grams.
+	phrase := word
+	phrase.StopWords, phrase.MinDF, phrase.MaxDF = "", 2, 1
+	rare, rareChar := word, char
+	rare.MinDF, rareChar.MinDF, rareChar.MaxDF = 2, 3, 1
 	return []FeatureSet{
 		{"notebook", []Block{notebook}},
 		{"word", []Block{word}},
 		{"char", []Block{char}},
 		{"word+char", []Block{frequent, char}},
+		{"rare", []Block{rare}},
+		{"rare+char", []Block{rare, rareChar}},
+		{"phrase", []Block{phrase}},
+		{"phrase+char", []Block{phrase, rareChar}},
 	}
 }
 

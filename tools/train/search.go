@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"bedside/tools/dataset"
 	"bedside/tools/fit"
@@ -44,6 +45,9 @@ type Trial struct {
 // Settings say what to train and what to choose from.
 type Settings struct {
 	MultiLabel bool
+	Prepare    string       // "" or weights.Dialogue
+	Also       []Extra      // to learn from, beside the examples
+	Copies     int          // an example counts as so many texts of Also; 0 means 1
 	Features   []FeatureSet // cheapest first
 	Families   []string
 	Cs         []float64 // ascending
@@ -52,6 +56,14 @@ type Settings struct {
 	Seed       uint64
 	Precision  string                              // of the weights that held-out scores are made with; "" means Int8
 	Progress   func(stage string, done, total int) // may be nil
+}
+
+// Extra is a text to learn from that is no example: nothing is chosen, calibrated or
+// measured on it.
+type Extra struct {
+	Text   string
+	Labels []int // indexes into the dataset's labels, ascending
+	Of     int   // the example it belongs to, which it is held out with; -1 for none
 }
 
 // Only narrows the settings to one candidate.
@@ -69,6 +81,7 @@ func (s Settings) progress(stage string, done, total int) {
 // Model is what training gives.
 type Model struct {
 	Labels       []string
+	Text         weights.Text
 	MultiLabel   bool
 	Best         Trial   // the one chosen
 	Trials       []Trial // every candidate, in the order tried
@@ -87,7 +100,7 @@ func Train(ctx context.Context, d *dataset.Dataset, s Settings) (*Model, error) 
 	if err := check(d, s); err != nil {
 		return nil, err
 	}
-	t := &trainer{Settings: s, data: d, targets: targets(d, s.MultiLabel), fold: folds(d, s.Folds, s.Seed)}
+	t := newTrainer(d, s)
 	t.steps = (1+s.Folds*len(s.Families)*len(s.Cs))*len(s.Features) + 1
 	var trials []Trial
 	var corpora [][]*Corpus // by trial
@@ -136,6 +149,11 @@ func check(d *dataset.Dataset, s Settings) error {
 		}
 		texts[e.Group] = true
 	}
+	for i, e := range s.Also {
+		if e.Of < -1 || e.Of >= len(d.Examples) || len(e.Labels) == 0 || !s.MultiLabel && len(e.Labels) != 1 {
+			return fmt.Errorf("text %d of those to learn from beside the notes has %d labels and belongs to example %d of %d", i, len(e.Labels), e.Of, len(d.Examples))
+		}
+	}
 	if s.Folds < 2 || s.Folds > len(d.Examples) {
 		return fmt.Errorf("%d folds for %d examples: want at least 2 folds and an example for each", s.Folds, len(d.Examples))
 	}
@@ -159,9 +177,55 @@ func targets(d *dataset.Dataset, multiLabel bool) fit.Targets {
 type trainer struct {
 	Settings
 	data        *dataset.Dataset
-	targets     fit.Targets
-	fold        []int // per example
+	text        weights.Text
+	targets     fit.Targets // of the examples
+	all         fit.Targets // of the examples, then of the texts of Also
+	fold        []int       // per example
 	done, steps int
+}
+
+func newTrainer(d *dataset.Dataset, s Settings) *trainer {
+	t := &trainer{Settings: s, data: d, text: Text, targets: targets(d, s.MultiLabel), fold: folds(d, s.Folds, s.Seed)}
+	t.text.Prepare = s.Prepare
+	t.all = t.targets
+	t.all.Sets = slices.Clone(t.targets.Sets)
+	for _, e := range s.Also {
+		t.all.Sets = append(t.all.Sets, e.Labels)
+	}
+	return t
+}
+
+// with adds to examples the texts of Also that may be learnt from beside them.
+func (t *trainer) with(examples []int) []int {
+	in := map[int]bool{-1: true}
+	for _, i := range examples {
+		in[i] = true
+	}
+	texts := slices.Clone(examples)
+	for k, e := range t.Also {
+		if in[e.Of] {
+			texts = append(texts, len(t.data.Examples)+k)
+		}
+	}
+	return texts
+}
+
+// learn makes the matrix of texts to fit on, and their targets. Copies of examples weigh
+// in the fit alone, not in the vocabulary.
+func (t *trainer) learn(corpora []*Corpus, texts []int) ([]*Vocabulary, *fit.Matrix, fit.Targets, error) {
+	vocabularies, err := vocabularies(corpora, texts)
+	if err != nil {
+		return nil, nil, fit.Targets{}, err
+	}
+	rows := texts
+	for range t.Copies - 1 {
+		for _, i := range texts {
+			if i < len(t.data.Examples) {
+				rows = append(rows[:len(rows):len(rows)], i)
+			}
+		}
+	}
+	return vocabularies, transform(corpora, vocabularies, rows), t.all.Select(rows), nil
 }
 
 func (t *trainer) step(stage string) {
@@ -174,9 +238,12 @@ func (t *trainer) analyze(ctx context.Context, f FeatureSet) ([]*Corpus, error) 
 	for i, e := range t.data.Examples {
 		notes[i] = e.Text
 	}
+	for _, e := range t.Also {
+		notes = append(notes, e.Text)
+	}
 	var corpora []*Corpus
 	for position, b := range f.Blocks {
-		c, err := Analyze(ctx, Text, b, position, notes)
+		c, err := Analyze(ctx, t.text, b, position, notes)
 		if err != nil {
 			return nil, fmt.Errorf("features %s: %w", f.Name, err)
 		}
@@ -216,7 +283,7 @@ func (t *trainer) tryFold(ctx context.Context, k int, f FeatureSet, corpora []*C
 			seen = append(seen, i)
 		}
 	}
-	vocabularies, train, err := features(corpora, seen)
+	vocabularies, train, of, err := t.learn(corpora, t.with(seen))
 	if err != nil {
 		return err
 	}
@@ -230,7 +297,7 @@ func (t *trainer) tryFold(ctx context.Context, k int, f FeatureSet, corpora []*C
 		if i > 0 && trials[i-1].Candidate.Family != trial.Candidate.Family {
 			model = nil
 		}
-		if model, err = t.fit(ctx, design, t.targets.Select(seen), trial.Candidate, model); err != nil {
+		if model, err = t.fit(ctx, design, of, trial.Candidate, model); err != nil {
 			return err
 		}
 		scores, err := asShipped(model, t.Precision).Decision(test)
@@ -308,7 +375,7 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 	for i := range all {
 		all[i] = i
 	}
-	vocabularies, x, err := features(corpora, all)
+	vocabularies, x, of, err := t.learn(corpora, t.with(all))
 	if err != nil {
 		return nil, err
 	}
@@ -316,7 +383,7 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 	if err != nil {
 		return nil, err
 	}
-	model, err := t.fit(ctx, design, t.targets, chosen.Candidate, nil)
+	model, err := t.fit(ctx, design, of, chosen.Candidate, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -324,6 +391,7 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 	t.step("fitted " + chosen.Candidate.String())
 	return &Model{
 		Labels:       t.data.Labels,
+		Text:         t.text,
 		MultiLabel:   t.MultiLabel,
 		Best:         chosen,
 		Trials:       trials,
@@ -334,17 +402,17 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 	}, nil
 }
 
-// features fits the blocks' vocabularies on notes and makes their matrix.
-func features(corpora []*Corpus, notes []int) ([]*Vocabulary, *fit.Matrix, error) {
-	var vocabularies []*Vocabulary
+// vocabularies fits the blocks' vocabularies on texts.
+func vocabularies(corpora []*Corpus, texts []int) ([]*Vocabulary, error) {
+	var fitted []*Vocabulary
 	for _, c := range corpora {
-		v, err := c.Fit(notes)
+		v, err := c.Fit(texts)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		vocabularies = append(vocabularies, v)
+		fitted = append(fitted, v)
 	}
-	return vocabularies, transform(corpora, vocabularies, notes), nil
+	return fitted, nil
 }
 
 func transform(corpora []*Corpus, vocabularies []*Vocabulary, notes []int) *fit.Matrix {

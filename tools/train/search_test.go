@@ -17,6 +17,7 @@ import (
 	"bedside/tools/metrics"
 	"bedside/tools/train/invented"
 	"bedside/wasm/classify"
+	"bedside/wasm/tfidf"
 	"bedside/weights"
 	"bedside/weights/bundle"
 )
@@ -216,7 +217,8 @@ func TestHeldOutScoresDoNotSeeTheirLabels(t *testing.T) {
 // heldOut tries the candidates of the first feature set on given folds.
 func heldOut(t *testing.T, d *dataset.Dataset, s Settings, fold []int) []Trial {
 	t.Helper()
-	run := &trainer{Settings: s, data: d, targets: targets(d, s.MultiLabel), fold: fold}
+	run := newTrainer(d, s)
+	run.fold = fold
 	corpora, err := run.analyze(t.Context(), s.Features[0])
 	if err != nil {
 		t.Fatal(err)
@@ -252,7 +254,7 @@ func checkSealed(t *testing.T, before, after Trial, changed int, fold []int, lab
 func TestAssertionsDoNotSeeTheirLabels(t *testing.T) {
 	d := load(t, invented.Notes(90, 7), false)
 	s := settings(t, true, "word")
-	run := &trainer{Settings: s, data: d, targets: targets(d, true), fold: folds(d, s.Folds, s.Seed)}
+	run := newTrainer(d, s)
 	scores := heldOut(t, d, s, run.fold)[0].scores
 	labels := len(d.Labels)
 	before := run.assert(scores)
@@ -390,5 +392,70 @@ func TestBundleManifests(t *testing.T) {
 		if manifest.Task.Kind != kind || manifest.Calibration.Kind != calibration || !slices.Equal(manifest.Task.Labels, invented.Labels) {
 			t.Errorf("%+v, %s", manifest.Task, manifest.Calibration.Kind)
 		}
+	}
+}
+
+// TestTextsBesideTheNotes: a word that only they have tells labels apart, yet not where the
+// note that they belong to is held out.
+func TestTextsBesideTheNotes(t *testing.T) {
+	d := load(t, invented.Single(invented.Notes(60, 11)), false)
+	with := func(of func(i int) int) *Model {
+		s := settings(t, false, "rare")
+		s.Families, s.Cs, s.Copies = []string{SVM}, []float64{1}, 2
+		for i, e := range d.Examples {
+			s.Also = append(s.Also, Extra{Text: e.Text, Labels: e.Labels, Of: of(i)})
+		}
+		m, err := Train(t.Context(), d, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	own := with(func(i int) int { return i })
+	free := with(func(int) int { return -1 })
+	if free.Best.MicroF1 != 1 {
+		t.Errorf("with the notes themselves beside them, micro-F1 is %g", free.Best.MicroF1)
+	}
+	if own.Best.MicroF1 >= 1 {
+		t.Errorf("texts were learnt from while their notes were held out: micro-F1 %g", own.Best.MicroF1)
+	}
+	if !slices.Equal(own.Linear.Weight, free.Linear.Weight) {
+		t.Error("the models fitted on everything differ")
+	}
+}
+
+func TestTextsBesideTheNotesAreChecked(t *testing.T) {
+	d := load(t, invented.Notes(60, 12), false)
+	for _, e := range []Extra{{"rash", nil, -1}, {"rash", []int{0}, 60}, {"rash", []int{0}, -2}} {
+		s := settings(t, true, "word")
+		s.Also = []Extra{e}
+		if _, err := Train(t.Context(), d, s); err == nil || !strings.Contains(err.Error(), "learn from beside the notes") {
+			t.Errorf("%+v: error %v", e, err)
+		}
+	}
+}
+
+func TestDialoguesAreTrainedAsTheyAreRead(t *testing.T) {
+	notes := invented.Single(invented.Notes(80, 13))
+	for i := range notes {
+		notes[i].Text = "Doctor_2: " + notes[i].Text + "\nPatient: ﬁne."
+	}
+	s := settings(t, false, "phrase")
+	s.Prepare = weights.Dialogue
+	m, err := Train(t.Context(), load(t, notes, false), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, _ := m.Bundle(Float32)
+	if manifest.Text.Prepare != weights.Dialogue {
+		t.Fatalf("the bundle prepares text by %q", manifest.Text.Prepare)
+	}
+	key := func(word string) (found bool) {
+		a := tfidf.NewAnalyzer(manifest.TFIDF.Blocks[0], 0)
+		a.Each([]byte(word), func(g tfidf.Gram) { _, found = slices.BinarySearch(m.Vocabularies[0].Keys, g.Key) })
+		return found
+	}
+	if !key("fine") || key("doctor_2") {
+		t.Error("the vocabulary is not of prepared text")
 	}
 }

@@ -245,3 +245,27 @@ func FuzzClassify(f *testing.F) {
 		}
 	})
 }
+
+// TestEvidenceInDialogues: what explains an answer is pointed out in the text as it came.
+func TestEvidenceInDialogues(t *testing.T) {
+	p := random(weights.MultiClass, 3, words)
+	p.manifest.Text.Prepare = weights.Dialogue
+	m := p.model(t)
+	const dialogue = "Doctor:  Ｃｈｅｓｔ\u00a0pain?\nPatient_2 : 😀 Knee."
+	for offsets, whole := range map[string]func(s [2]int) string{
+		"utf8":  func(s [2]int) string { return dialogue[s[0]:s[1]] },
+		"utf16": func(s [2]int) string { return string(utf16.Decode(utf16.Encode([]rune(dialogue))[s[0]:s[1]])) },
+	} {
+		found := map[string]bool{}
+		for _, f := range answer(t, m, dialogue, classify.Options{Explain: 1, Offsets: offsets}).Explanations[0].Features {
+			for _, s := range f.Spans {
+				found[whole(s)] = true
+			}
+		}
+		for _, want := range []string{"Ｃｈｅｓｔ", "pain", "Ｃｈｅｓｔ\u00a0pain", "Knee"} {
+			if !found[want] {
+				t.Errorf("%s: %q is not among the evidence %v", offsets, want, found)
+			}
+		}
+	}
+}

@@ -12,8 +12,10 @@ import (
 )
 
 // Normalizer prepares text as scikit-learn's vectorizers do: str.lower(), then
-// strip_accents="unicode" (NFKD without combining characters).
+// strip_accents="unicode" (NFKD without combining characters). Before that, Dialogue takes
+// a conversation's form away: NFKC, then speaker tags out, then white space folded.
 type Normalizer struct {
+	Dialogue     bool
 	Lowercase    bool
 	StripAccents bool
 }
@@ -22,6 +24,9 @@ type Normalizer struct {
 type Normalized struct {
 	Bytes []byte // UTF-8
 	steps []step // empty while the text is ASCII, where places agree
+
+	layered          bool  // the text was a dialogue: steps lead into folded, and that into composed
+	composed, folded layer // of a dialogue
 
 	scratch [utf8.UTFMax]byte
 }
@@ -36,6 +41,12 @@ type step struct {
 func (n *Normalized) Span(start, end int) (int, int) {
 	from, _ := n.origin(start)
 	_, to := n.origin(end - 1)
+	if n.layered {
+		for _, l := range []*layer{&n.folded, &n.composed} {
+			from, _ = l.origin(from)
+			_, to = l.origin(to - 1)
+		}
+	}
 	return from, to
 }
 
@@ -66,7 +77,12 @@ func (n *Normalized) mark(at, from, size, width int) {
 
 // Normalize fills n from s. Bytes that are not UTF-8 count as U+FFFD.
 func (p Normalizer) Normalize(n *Normalized, s string) {
-	n.Bytes, n.steps = n.Bytes[:0], n.steps[:0]
+	n.Bytes, n.steps, n.layered = n.Bytes[:0], n.steps[:0], p.Dialogue
+	if p.Dialogue {
+		n.composed.compose(s)
+		n.folded.fold(string(n.composed.bytes))
+		s = string(n.folded.bytes)
+	}
 	i := p.ascii(n, s, 0)
 	for i < len(s) {
 		r, width := utf8.DecodeRuneInString(s[i:])

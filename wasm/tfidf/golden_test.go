@@ -59,7 +59,7 @@ func learn(t testing.TB, prepare weights.Text, a *tfidf.Analyzer, notes []string
 	keys := map[string]uint64{}
 	var n text.Normalized
 	for _, note := range notes {
-		normalizer(prepare).Normalize(&n, note)
+		tfidf.Normalizer(prepare).Normalize(&n, note)
 		seen := map[uint64]bool{}
 		a.Each(n.Bytes, func(g tfidf.Gram) {
 			spelled := string(a.AppendText(nil, n.Bytes, g))
@@ -77,10 +77,6 @@ func learn(t testing.TB, prepare weights.Text, a *tfidf.Analyzer, notes []string
 		})
 	}
 	return v
-}
-
-func normalizer(t weights.Text) text.Normalizer {
-	return text.Normalizer{Lowercase: t.Lowercase, StripAccents: t.StripAccents == "unicode"}
 }
 
 // tensors are the block's keys and smooth idf over the given number of notes.

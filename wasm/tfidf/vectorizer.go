@@ -47,10 +47,7 @@ type Hit struct {
 
 // New builds a vectorizer from a bundle's tensors.
 func New(m *weights.Manifest, tensors weights.Tensors) (*Vectorizer, error) {
-	v := &Vectorizer{normalizer: text.Normalizer{
-		Lowercase:    m.Text.Lowercase,
-		StripAccents: m.Text.StripAccents == "unicode",
-	}}
+	v := &Vectorizer{normalizer: Normalizer(m.Text)}
 	columns := 0
 	for i, b := range m.TFIDF.Blocks {
 		t, err := newTable(tensors.Uint64(weights.KeysTensor(i)))
@@ -62,6 +59,15 @@ func New(m *weights.Manifest, tensors weights.Tensors) (*Vectorizer, error) {
 	}
 	v.counts = make([]int32, columns)
 	return v, nil
+}
+
+// Normalizer is the preparation that a manifest asks for.
+func Normalizer(t weights.Text) text.Normalizer {
+	return text.Normalizer{
+		Dialogue:     t.Prepare == weights.Dialogue,
+		Lowercase:    t.Lowercase,
+		StripAccents: t.StripAccents == "unicode",
+	}
 }
 
 // Columns is the length of the vectors.

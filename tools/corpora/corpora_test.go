@@ -1,0 +1,85 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestChapters(t *testing.T) {
+	for codes, want := range map[string][]string{
+		"A23.9; i83.90":           {"Cardiovascular", "Infectious Disease"},
+		"C7A.00;D3A.01;D49.9;D50": {"Blood Disorders", "Neoplasms"},
+		"H95;G00;":                {"Nervous System"},
+		"U07.1;V00;Z20.818":       {"Supplementary"},
+		"O80;P00;Q62.11;R31.9":    {"Congenital Anomalies", "Perinatal Conditions", "Pregnancy Complications", "Symptoms/Ill-defined"},
+	} {
+		if got, err := chapters(codes); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v; want %q", codes, got, err, want)
+		}
+	}
+	for _, code := range []string{"A1", "1A0", "QQQ", "fever"} {
+		if c, err := chapters(code); err == nil {
+			t.Errorf("%s stands in %q", code, c)
+		}
+	}
+}
+
+func TestSplit(t *testing.T) {
+	report := "CHIEF COMPLAINT:, Hiccups for a week.,ALLERGIES: None known.,SHOE SIZE: 43.,PLAN:"
+	want := []part{{"CC", "Hiccups for a week."}, {"ALLERGY", "None known."}}
+	if got := split(report); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestReportsThatDialoguesCameFromAreLeftOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "reports.csv")
+	const known = "the invented patient hiccups every single morning before tea"
+	reports := "transcription\n" +
+		"\"PLAN: The Invented patient, hiccups every single morning - before tea.\"\n" +
+		"PLAN: drink water upside down.\nPLAN:  drink water upside down.\n"
+	if err := os.WriteFile(path, []byte(reports), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kept := shingles{}
+	kept.add(known)
+	got, err := reportSections(path, kept)
+	if want := [][]string{{"text", "section"}, {"drink water upside down.", "PLAN"}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+}
+
+// TestShared runs on the corpora beside the checkout.
+func TestShared(t *testing.T) {
+	data := filepath.Join("..", "..", "..", "shared", "data")
+	if _, err := os.Stat(data); err != nil {
+		t.Skipf("needs the shared data beside the repository: %v", err)
+	}
+	for model, files := range map[string]map[string]int{
+		"section":  {"dialogues.csv": 1501, "texts.csv": 1501, "parts.csv": 1501, "fitted.csv": 1501},
+		"category": {"cases.csv": 750, "titles.csv": 239},
+	} {
+		out := t.TempDir()
+		if err := run([]string{model, data, out}); err != nil {
+			t.Fatal(err)
+		}
+		for file, want := range files {
+			rows, err := readFile(filepath.Join(out, file))
+			if err != nil || len(rows) != want {
+				t.Errorf("%s has %d rows, want %d (%v)", file, len(rows), want, err)
+			}
+		}
+	}
+}
+
+func TestWrongArguments(t *testing.T) {
+	for _, args := range [][]string{nil, {"section"}, {"poems", "a", t.TempDir()}} {
+		if err := run(args); err == nil || !strings.Contains(err.Error(), "section") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
