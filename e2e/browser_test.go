@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -192,6 +193,33 @@ func TestExampleOpensWithItsResult(t *testing.T) {
 	tab.frame.wait(element + `?.dataset.state === 'done'`)
 	if len(tab.labels()) == 0 {
 		t.Error("no labels")
+	}
+	tab.outer.quiet()
+	tab.frame.quiet()
+}
+
+// TestPickingAModel picks every shipped model in turn: each loads and answers its own question.
+func TestPickingAModel(t *testing.T) {
+	tab := openTab(t, newServer(t).url())
+	tab.ready()
+	for i, c := range []struct{ name, note, label string }{
+		{"specialty", "Chest pain with exertion. Echocardiogram and cardiac catheterization.", "Cardiovascular / Pulmonary"},
+		{"section", "Doctor: Are you allergic to any medicine?\nPatient: Yes, penicillin gives me hives.", "ALLERGY"},
+		{"category", "Chronic heart failure with atrial fibrillation and severe aortic stenosis.", "Cardiovascular"},
+	} {
+		var name string
+		tab.frame.must(`(() => {
+			const picker = `+shadow+`.querySelector('#model')
+			picker.value = '`+strconv.Itoa(i)+`'
+			picker.dispatchEvent(new Event('change', {bubbles: true, composed: true}))
+			return `+element+`.engine.models[`+strconv.Itoa(i)+`].name
+		})()`, &name)
+		tab.ready()
+		tab.frame.wait(element + `.engine.models[` + strconv.Itoa(i) + `].state === 'ready'`)
+		tab.write(c.note)
+		if got := tab.labels(); name != c.name || len(got) == 0 || got[0].Label != c.label {
+			t.Errorf("model %d, %q, says %v, want %q of %q", i, name, got, c.label, c.name)
+		}
 	}
 	tab.outer.quiet()
 	tab.frame.quiet()
