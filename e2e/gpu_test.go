@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,13 @@ func TestNoGPU(t *testing.T) {
 	tab := openTab(t, s.url()+"?device=webgpu")
 	tab.ready()
 	tab.wantOnCPU("absent", "offers no GPU", want)
+	if err := os.MkdirAll(screenshots, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range looks {
+		tab.wear(l)
+		tab.picture("no-gpu-" + l.name)
+	}
 	tab.outer.quiet()
 	tab.frame.quiet()
 	tab = openTab(t, s.url())
