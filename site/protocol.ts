@@ -209,6 +209,8 @@ export interface GpuLimits {
   invocations: number
   /** WGSL has dot4I8Packed. */
   packed: boolean
+  /** WGSL has quadBroadcast. */
+  quads: boolean
 }
 
 export interface Range {

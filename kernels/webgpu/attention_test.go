@@ -1,6 +1,7 @@
 package webgpu_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -104,4 +105,46 @@ func (c attended) qkv() []float32 {
 		}
 	}
 	return x
+}
+
+// TestAttentionQuantized: what is quantized behind attention is the reference's quantization of what the device attended.
+func TestAttentionQuantized(t *testing.T) {
+	each(t, func(t *testing.T, d kernels.Device) {
+		for _, c := range []attended{
+			{2, 32, []kernels.Sequence{{Rows: 1, Keys: 1}}, 1},
+			{3, 5, []kernels.Sequence{{Rows: 37, Keys: 30}}, 1},
+			{2, 16, []kernels.Sequence{{Rows: 9, Keys: 9}, {First: 9, Rows: 64, Keys: 64}, {First: 73, Rows: 3, Keys: 2}}, 2},
+			{4, 8, []kernels.Sequence{{First: 2, Rows: 6, Keys: 6}, {Rows: 2, Keys: 2}}, 1}, // out of order
+		} {
+			for _, multiplied := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%dx%d/%d sequences/multiplied %t", c.heads, c.size, len(c.sequences), multiplied), func(t *testing.T) { c.quantized(t, d, multiplied) })
+			}
+		}
+	})
+}
+
+func (c attended) quantized(t *testing.T, d kernels.Device, multiplied bool) {
+	rows, columns := c.rows()-2, c.heads*c.size
+	buffers, err := d.Allocate(4*3*rows*columns, 4*rows*columns, 4*columns, d.QuantizedBytes(rows, columns))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := kernels.Matrix{Buffer: buffers[1], Rows: rows, Columns: columns}
+	quantize := kernels.Quantize{In: out, Out: kernels.Quantized{Buffer: buffers[3], Rows: rows, Columns: columns}}
+	var by []float32
+	if multiplied {
+		by, quantize.Multiplier = normals(rand.New(rand.NewPCG(1, 2)), columns), buffers[2]
+	}
+	if err := errors.Join(d.Write(buffers[0], devicetest.Floats(c.qkv()[:3*rows*columns])), d.Write(buffers[2], devicetest.Floats(by))); err != nil {
+		t.Fatal(err)
+	}
+	devicetest.Run(t, d, []kernels.Op{
+		kernels.Attention{QKV: kernels.Matrix{Buffer: buffers[0], Rows: rows, Columns: 3 * columns}, Heads: c.heads, Sequences: c.sequences, Out: out},
+		quantize,
+	})
+	data := [][]byte{make([]byte, buffers[1].Bytes), make([]byte, buffers[3].Bytes)}
+	devicetest.Read(t, d, data, []kernels.Buffer{buffers[1], buffers[3]})
+	if err := quantizedAs(data[1], devicetest.AsFloats(data[0]), by, rows, columns, func(int) string { return "attended" }); err != nil {
+		t.Error(err)
+	}
 }

@@ -36,7 +36,12 @@ type Limits struct {
 	Workgroup   uint32 // bytes of memory that a workgroup shares; 0 where it is dear, on a GPU in software
 	Invocations uint32 // of a workgroup
 	Packed      bool   // WGSL has dot4I8Packed
+	Quads       bool   // WGSL has quadBroadcast
 }
+
+// quads is whether lanes shall read one another's registers four by four: on a GPU in software, whose workgroups are then
+// of four. Others are large, and had better share memory.
+func (l Limits) quads() bool { return l.Quads && l.Workgroup == 0 }
 
 // alignment of buffers: what every adapter lets bindings begin at.
 const alignment = 256

@@ -74,7 +74,7 @@ type host interface {
 }
 
 // hosts are all that shaders must agree on: another compiler and another driver each, with
-// packed dots and without.
+// packed dots and without, and with lanes that read one another.
 var hosts = []struct {
 	name string
 	open func(t *testing.T) host
@@ -83,6 +83,7 @@ var hosts = []struct {
 	{"native/unpacked", func(t *testing.T) host { return startNative(t).Open(false) }},
 	{"chromium/packed", func(t *testing.T) host { return openTab(t, chromium.Options{}) }},
 	{"chromium/unpacked", func(t *testing.T) host { return openTab(t, chromium.Options{Unpacked: true, Minimum: true}) }},
+	{"chromium/quads", func(t *testing.T) host { return openTab(t, chromium.Options{Unpacked: true}) }},
 }
 
 func openTab(t *testing.T, o chromium.Options) host {

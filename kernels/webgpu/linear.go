@@ -2,12 +2,14 @@ package webgpu
 
 import "bedside/kernels"
 
-// What a workgroup of linear_packed.wgsl and of linear_unpacked.wgsl makes.
+// What a workgroup of linear_packed.wgsl, of linear_unpacked.wgsl and of linear_quads.wgsl makes.
 const (
 	packedRows      = 16
 	packedOutputs   = 64
 	unpackedRows    = 32
 	unpackedOutputs = 128
+	quadRows        = 32
+	quadOutputs     = 8
 )
 
 // mostAtOnce is the inputs that linear_quantize.wgsl has room for.
@@ -28,29 +30,35 @@ const (
 )
 
 func linearPipelines(l Limits) []Pipeline {
-	pipelines := []Pipeline{linearPipeline(l, given, addNothing), linearPipeline(l, given, addOut)}
+	pipelines := []Pipeline{linearPipeline(l, given)}
 	if l.Packed {
-		pipelines = append(pipelines, linearPipeline(l, quantizingMultiplied, addOut))
+		pipelines = append(pipelines, linearPipeline(l, quantizingMultiplied))
 	}
 	return pipelines
 }
 
-func linearPipeline(l Limits, input int, added uint32) Pipeline {
+func linearPipeline(l Limits, input int) Pipeline {
 	shader := "linear_unpacked+linear"
-	if l.Packed {
+	switch {
+	case l.Packed:
 		shader = "linear_packed+linear"
+	case l.quads():
+		return Pipeline{Shader: "linear_quads+linear"}
 	}
 	if input == given {
-		return Pipeline{shader + "+linear_given", []Constant{{"added", added}}}
+		return Pipeline{Shader: shader + "+linear_given"}
 	}
-	return Pipeline{shader + "+linear_quantize+quantization", []Constant{{"added", added}, {"multiplied", one(input == quantizingMultiplied)}}}
+	return Pipeline{shader + "+linear_quantize+quantization", []Constant{{"multiplied", one(input == quantizingMultiplied)}}}
 }
 
 // linear multiplies o.In, or where quantize is present what it would make of its input.
 func (r *recording) linear(o kernels.Linear, quantize *kernels.Quantize) error {
 	input, rows, outputs := given, unpackedRows, unpackedOutputs
-	if r.device.limits.Packed {
+	switch {
+	case r.device.limits.Packed:
 		rows, outputs = packedRows, packedOutputs
+	case r.device.limits.quads():
+		rows, outputs = quadRows, quadOutputs
 	}
 	values, scales := r.device.quantized(o.In)
 	if quantize != nil {
@@ -60,8 +68,8 @@ func (r *recording) linear(o kernels.Linear, quantize *kernels.Quantize) error {
 		}
 	}
 	added, residual := r.residual(o.Residual, o.Out)
-	r.dispatch(linearPipeline(r.device.limits, input, added), [3]int{cover(o.Out.Columns, outputs), groups(o.Out.Rows, rows), 1},
-		[]uint32{uint32(o.Out.Rows), uint32(o.Weights.In), uint32(o.Weights.Out), uint32(cover(o.Weights.In, kernels.PackedDepth))},
+	r.dispatch(linearPipeline(r.device.limits, input), [3]int{cover(o.Out.Columns, outputs), groups(o.Out.Rows, rows), 1},
+		[]uint32{uint32(o.Out.Rows), uint32(o.Weights.In), uint32(o.Weights.Out), uint32(cover(o.Weights.In, kernels.PackedDepth)), added},
 		values, scales, o.Weights.Weights, o.Weights.Scales, o.Weights.Sums, o.Bias, o.Out.Buffer, residual)
 	return nil
 }

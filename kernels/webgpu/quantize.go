@@ -2,20 +2,27 @@ package webgpu
 
 import "bedside/kernels"
 
-// quantizeRows are those of a workgroup of quantize.wgsl.
-const quantizeRows = 4
+// Rows of a workgroup of quantize.wgsl, and what it shares.
+const (
+	quantizeRows   = 4
+	quantizeMemory = 8 * 16 * quantizeRows
+)
 
-func quantizePipelines(Limits) []Pipeline {
-	return []Pipeline{quantizePipeline(kernels.Identity, true), quantizePipeline(kernels.GELU, true)}
+func quantizePipelines(l Limits) []Pipeline {
+	return []Pipeline{quantizePipeline(l, kernels.Identity, true), quantizePipeline(l, kernels.GELU, true)}
 }
 
-func quantizePipeline(activation kernels.Activation, multiplied bool) Pipeline {
-	return Pipeline{"quantize+activation+quantization", []Constant{{"activation", uint32(activation)}, {"multiplied", one(multiplied)}}}
+func quantizePipeline(l Limits, activation kernels.Activation, multiplied bool) Pipeline {
+	shader := "quantize+quantize_shared+activation+quantization"
+	if l.Workgroup < quantizeMemory {
+		shader = "quantize+quantize_alone+activation+quantization"
+	}
+	return Pipeline{shader, []Constant{{"activation", uint32(activation)}, {"multiplied", one(multiplied)}}}
 }
 
 func (r *recording) quantize(o kernels.Quantize) error {
 	values, scales := r.device.quantized(o.Out)
-	r.dispatch(quantizePipeline(o.Activation, o.Multiplier.Bytes != 0), [3]int{groups(o.In.Rows, quantizeRows), 1, 1},
+	r.dispatch(quantizePipeline(r.device.limits, o.Activation, o.Multiplier.Bytes != 0), [3]int{groups(o.In.Rows, quantizeRows), 1, 1},
 		[]uint32{uint32(o.In.Rows), uint32(o.In.Columns)}, o.In.Buffer, r.or(o.Multiplier, 0), values, scales)
 	return nil
 }

@@ -108,7 +108,10 @@ func (r *recording) operation(rest []kernels.Op) (used int, err error) {
 	case kernels.LinearFloat:
 		err = r.linearFloat(o)
 	case kernels.Attention:
-		err = r.attention(o)
+		if q, ok := r.quantizedByAttention(o, rest[1:]); ok {
+			return 2, r.attention(o, &q)
+		}
+		err = r.attention(o, nil)
 	case kernels.Activate:
 		err = r.activate(o)
 	case kernels.Pool:

@@ -72,6 +72,7 @@ export class Gpu {
       workgroup: device.adapterInfo.isFallbackAdapter ? 0 : maxComputeWorkgroupStorageSize,
       invocations: maxComputeInvocationsPerWorkgroup,
       packed,
+      quads: device.features.has('subgroups'),
     }
   }
 
@@ -80,7 +81,8 @@ export class Gpu {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' })
     if (!adapter) throw new NoGpu('this browser offers no GPU')
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
-    return new Gpu(await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } }), shaders)
+    const requiredFeatures: GPUFeatureName[] = adapter.features.has('subgroups') ? ['subgroups'] : []
+    return new Gpu(await adapter.requestDevice({ requiredFeatures, requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } }), shaders)
   }
 
   /** Memory for the addresses up to `end`. */

@@ -49,6 +49,7 @@ const (
 	limitWorkgroup
 	limitInvocations
 	limitPacked
+	limitQuads
 )
 
 func (g hostGPU) limit(which int32) uint32 { return uint32(gpuLimit(int32(g.hostDevice), which)) }
@@ -59,6 +60,7 @@ func (g hostGPU) Limits() webgpu.Limits {
 		Workgroup:   g.limit(limitWorkgroup),
 		Invocations: g.limit(limitInvocations),
 		Packed:      g.limit(limitPacked) != 0,
+		Quads:       g.limit(limitQuads) != 0,
 	}
 }
 

@@ -16,14 +16,21 @@ import (
 	"bedside/kernels/webgpu/shaders"
 )
 
-// validators and how they are called; the file comes last.
-var validators = [][]string{{"naga"}, {"tint", "--format", "wgsl", "-o", os.DevNull}}
+// validators, how they are called, the file coming last, and what they have yet to learn.
+var validators = []struct {
+	call    []string
+	unknown string
+}{
+	{[]string{"naga"}, "enable subgroups;"},
+	{[]string{"tint", "--format", "wgsl", "-o", os.DevNull}, "\x00"},
+}
 
 // adapters differ in which shaders they get.
 var adapters = []webgpu.Limits{
 	{Binding: 128 << 20, Workgroup: 16384, Invocations: 256},
 	{Binding: 1 << 30, Workgroup: 32768, Invocations: 1024, Packed: true},
 	{Binding: 1 << 30, Invocations: 256, Packed: true}, // in software
+	{Binding: 1 << 30, Invocations: 256, Quads: true},
 }
 
 func main() {
@@ -34,7 +41,7 @@ func main() {
 }
 
 func check() error {
-	names, err := wanted()
+	texts, err := wanted()
 	if err != nil {
 		return err
 	}
@@ -43,23 +50,23 @@ func check() error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	for _, name := range names {
-		text, e := shaders.Joined(name)
-		err = errors.Join(err, e, os.WriteFile(filepath.Join(folder, name+".wgsl"), []byte(text), 0o600))
-	}
-	if err != nil {
-		return err
-	}
 	for _, v := range validators {
-		path, e := exec.LookPath(v[0])
+		path, e := exec.LookPath(v.call[0])
 		if e != nil {
-			fmt.Printf("%s is not installed: the shaders were not checked with it\n", v[0])
+			fmt.Printf("%s is not installed: the shaders were not checked with it\n", v.call[0])
 			continue
 		}
-		for _, name := range names {
-			err = errors.Join(err, validate(path, v[1:], name, filepath.Join(folder, name+".wgsl")))
+		checked := 0
+		for _, name := range slices.Sorted(maps.Keys(texts)) {
+			if strings.Contains(texts[name], v.unknown) {
+				fmt.Printf("%s does not know %q: %s was not checked with it\n", v.call[0], v.unknown, name)
+				continue
+			}
+			file := filepath.Join(folder, name+".wgsl")
+			err = errors.Join(err, os.WriteFile(file, []byte(texts[name]), 0o600), validate(path, v.call[1:], name, file))
+			checked++
 		}
-		fmt.Printf("%s: %d shaders\n", v[0], len(names))
+		fmt.Printf("%s: %d shaders\n", v.call[0], checked)
 	}
 	return err
 }
@@ -72,29 +79,36 @@ func validate(path string, options []string, name, file string) error {
 	return nil
 }
 
-// wanted are the shaders of all pipelines that devices ask for.
-func wanted() ([]string, error) {
-	names := map[string]bool{}
+// wanted are the shaders of all pipelines that devices ask for, by name.
+func wanted() (map[string]string, error) {
+	texts := map[string]string{}
 	for _, l := range adapters {
-		if _, err := webgpu.New(asked{l, names}); err != nil {
+		if _, err := webgpu.New(asked{l, texts}); err != nil {
 			return nil, err
 		}
 	}
-	return slices.Sorted(maps.Keys(names)), nil
+	for name := range texts {
+		text, err := shaders.Joined(name)
+		if err != nil {
+			return nil, err
+		}
+		texts[name] = text
+	}
+	return texts, nil
 }
 
 // asked is a host that has no GPU and remembers shaders.
 type asked struct {
 	limits webgpu.Limits
-	names  map[string]bool
+	texts  map[string]string
 }
 
 func (a asked) Limits() webgpu.Limits { return a.limits }
 
 func (a asked) Pipeline(p webgpu.Pipeline) int32 {
 	name, _, _ := strings.Cut(p.String(), ",")
-	a.names[name] = true
-	return int32(len(a.names))
+	a.texts[name] = ""
+	return int32(len(a.texts))
 }
 
 func (a asked) Reserve(uint32) bool               { return true }

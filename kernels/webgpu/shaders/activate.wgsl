@@ -15,5 +15,5 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     return;
   }
   let i = at.y * p.columns + at.x;
-  matrix[i] = activated(matrix[i]);
+  matrix[i] = activated(vec4f(matrix[i])).x;
 }

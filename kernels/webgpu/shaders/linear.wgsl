@@ -1,39 +1,36 @@
 // What the shaders of a dense layer in integers share: operands, and what becomes of a sum. Together with how the input
-// is had (linear_given.wgsl, or linear_quantize.wgsl) and how it is multiplied (linear_packed.wgsl, or linear_unpacked.wgsl) it
-// equals linear of kernels/reference; the sums are the same bit for bit.
+// is had (linear_given.wgsl, or linear_quantize.wgsl) and how it is multiplied (linear_packed.wgsl, or linear_unpacked.wgsl), or
+// with linear_quads.wgsl, which does both, it equals linear of kernels/reference; the sums are the same bit for bit.
 //
 // weights [outputs / 8][depth / 4][8], four int8 to a word, depth being the inputs padded to a multiple of 16; factors, sums
 // and bias [outputs / 8 * 8]; out and residual [rows][outputs].
 //
 // A workgroup makes tile_rows × tile_outputs of out. Those with no rows end at once.
-override added: u32 = 0; // the residual: 0 none, 1 what out holds, 2 residual
-
 struct Params {
   rows: u32,
   inputs: u32,
   outputs: u32,
   vectors: u32, // depth / 16
+  added: u32, // the residual: 0 none, 1 what out holds, 2 residual
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(3) var<storage, read_write> weights: array<vec4u>;
 @group(0) @binding(4) var<storage, read_write> factors: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> sums: array<vec4i>;
 @group(0) @binding(6) var<storage, read_write> bias: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(0) @binding(8) var<storage, read_write> residual: array<f32>;
 
-// put finishes four outputs of a row: dots are Σ q * weight.
-fn put(row: u32, column: u32, s: Scale, dots: vec4i) {
+// put finishes the n-th four outputs of a row: dots are Σ q * weight.
+fn put(row: u32, n: u32, s: Scale, dots: vec4i) {
   if (row >= p.rows) {
     return;
   }
-  let n = column / 4;
   let y = vec4f(dots - s.zero * sums[n]) * (s.scale * factors[n]) + bias[n];
-  store(row, column, y.x);
-  store(row, column + 1, y.y);
-  store(row, column + 2, y.z);
-  store(row, column + 3, y.w);
+  store(row, 4 * n, y.x);
+  store(row, 4 * n + 1, y.y);
+  store(row, 4 * n + 2, y.z);
+  store(row, 4 * n + 3, y.w);
 }
 
 fn store(row: u32, column: u32, y: f32) {
@@ -41,9 +38,9 @@ fn store(row: u32, column: u32, y: f32) {
     return;
   }
   let i = row * p.outputs + column;
-  if (added == 1) {
+  if (p.added == 1) {
     out[i] += y;
-  } else if (added == 2) {
+  } else if (p.added == 2) {
     out[i] = y + residual[i];
   } else {
     out[i] = y;

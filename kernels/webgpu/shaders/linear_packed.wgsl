@@ -9,6 +9,8 @@ const tile_outputs = 64u;
 const invocations = 64u;
 const words = 8u; // of 4 inputs, brought at a time
 
+@group(0) @binding(3) var<storage, read_write> weights: array<vec4u>;
+
 var<workgroup> brought: array<vec4u, words * tile_outputs / 4>; // [word][output / 4]
 
 @compute @workgroup_size(16, 4)
@@ -20,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
   let me = 16 * at.y + at.x;
   prepare(tile, me);
   let row = 4 * at.y;
-  let column = tile_outputs * group.x + 4 * at.x;
+  let n = tile_outputs / 4 * group.x + at.x;
 
   var s0 = vec4i();
   var s1 = vec4i();
@@ -48,10 +50,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
     }
     workgroupBarrier();
   }
-  put(tile + row, column, scale_of(tile, row), s0);
-  put(tile + row + 1, column, scale_of(tile, row + 1), s1);
-  put(tile + row + 2, column, scale_of(tile, row + 2), s2);
-  put(tile + row + 3, column, scale_of(tile, row + 3), s3);
+  put(tile + row, n, scale_of(tile, row), s0);
+  put(tile + row + 1, n, scale_of(tile, row + 1), s1);
+  put(tile + row + 2, n, scale_of(tile, row + 2), s2);
+  put(tile + row + 3, n, scale_of(tile, row + 3), s3);
 }
 
 // weight is half a panel's weights of four inputs, 0 where there are none.

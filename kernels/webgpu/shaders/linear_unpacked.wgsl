@@ -8,6 +8,8 @@ const tile_outputs = 128u;
 const invocations = 64u;
 const exact = 64u; // vectors of 16
 
+@group(0) @binding(3) var<storage, read_write> weights: array<vec4u>;
+
 @compute @workgroup_size(16, 4)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: vec3u) {
   let tile = tile_rows * group.y;
@@ -98,8 +100,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
   }
   for (var i = 0u; i < 8; i++) {
     let s = scale_of(tile, row + i);
-    put(tile + row + i, 8 * panel, s, total[2 * i]);
-    put(tile + row + i, 8 * panel + 4, s, total[2 * i + 1]);
+    put(tile + row + i, 2 * panel, s, total[2 * i]);
+    put(tile + row + i, 2 * panel + 1, s, total[2 * i + 1]);
   }
 }
 

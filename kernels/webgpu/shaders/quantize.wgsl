@@ -3,9 +3,9 @@
 // matrix [rows][columns] and multiplier [columns] float32; values [rows][columns / 4, rounded up to a multiple
 // of 4], four 7-bit numbers to a word, 0 behind the last column; scales [rows], float32 scale and zero point.
 //
-// A workgroup does 4 rows, 16 invocations each. An invocation takes every sixteenth word of its row, first
-// for the extremes, then for the numbers; an activation's answers it puts back in between.
-const lanes = 16u;
+// quantize_shared.wgsl or quantize_alone.wgsl says how many rows a workgroup does, how many lanes share a row, and how they
+// put together what they found. A lane takes words in turn, first for the extremes, then for the numbers: what an activation
+// answers is cheaper had again than kept.
 
 override multiplied: u32 = 0;
 
@@ -20,57 +20,38 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> values: array<u32>;
 @group(0) @binding(4) var<storage, read_write> scales: array<vec2u>;
 
-var<workgroup> parts: array<vec2f, 64>;
-
-@compute @workgroup_size(16, 4)
+@compute @workgroup_size(lanes, rows)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: vec3u) {
-  let row = 4 * group.x + at.y;
+  let row = rows * group.x + at.y;
   let columns = select(0, p.columns, row < p.rows); // rows that are none still meet at the barrier
   let words = (columns + 15) / 16 * 4;
 
-  var range = vec2f(0);
+  var low = vec4f(0);
+  var high = vec4f(0);
   for (var w = at.x; w < words; w += lanes) {
-    for (var c = 4 * w; c < min(4 * w + 4, columns); c++) {
-      let x = first(row * columns + c, c);
-      range = vec2f(min(range.x, x), max(range.y, x));
-    }
+    let x = four(row, 4 * w);
+    low = min(low, x);
+    high = max(high, x);
   }
-  parts[lanes * at.y + at.x] = range;
-  workgroupBarrier();
-  for (var i = 0u; i < lanes; i++) {
-    let part = parts[lanes * at.y + i];
-    range = vec2f(min(range.x, part.x), max(range.y, part.y));
-  }
-
+  let range = extremes(at, vec2f(min(min(low.x, low.y), min(low.z, low.w)), max(max(high.x, high.y), max(high.z, high.w))));
   let g = grid(range.x, range.y);
   for (var w = at.x; w < words; w += lanes) {
-    var word = 0u;
-    for (var c = 4 * w; c < min(4 * w + 4, columns); c++) {
-      word |= quantized(again(row * columns + c, c), g) << (8 * (c % 4));
-    }
-    values[row * words + w] = word;
+    let x = four(row, 4 * w);
+    let q = vec4u(quantized(x.x, g), quantized(x.y, g), quantized(x.z, g), quantized(x.w, g));
+    let places = select(vec4u(0), vec4u(1, 256, 65536, 16777216), 4 * w + vec4u(0, 1, 2, 3) < vec4u(columns));
+    values[row * words + w] = dot(q, places);
   }
   if (at.x == 0 && row < p.rows) {
     scales[row] = vec2u(bitcast<u32>(g.scale), u32(g.zero));
   }
 }
 
-// first is the number that element i of column c stands for.
-fn first(i: u32, c: u32) -> f32 {
-  if (activation == 0) {
-    return again(i, c);
-  }
-  var x = activated(matrix[i]);
+// four is what four columns stand for from one on, 0 behind the last.
+fn four(row: u32, column: u32) -> vec4f {
+  let i = row * p.columns + column;
+  var x = activated(vec4f(matrix[i], matrix[i + 1], matrix[i + 2], matrix[i + 3]));
   if (multiplied == 1) {
-    x *= multiplier[c];
+    x *= vec4f(multiplier[column], multiplier[column + 1], multiplier[column + 2], multiplier[column + 3]);
   }
-  matrix[i] = x;
-  return x;
-}
-
-fn again(i: u32, c: u32) -> f32 {
-  if (activation == 0 && multiplied == 1) {
-    return matrix[i] * multiplier[c];
-  }
-  return matrix[i];
+  return select(vec4f(0), x, column + vec4u(0, 1, 2, 3) < vec4u(p.columns));
 }
