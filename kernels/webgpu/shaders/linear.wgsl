@@ -38,13 +38,14 @@ fn store(row: u32, column: u32, y: f32) {
     return;
   }
   let i = row * p.outputs + column;
+  var z = y;
   if (p.added == 1) {
-    out[i] += y;
-  } else if (p.added == 2) {
-    out[i] = y + residual[i];
-  } else {
-    out[i] = y;
+    z += out[i];
   }
+  if (p.added == 2) {
+    z += residual[i];
+  }
+  out[i] = z;
 }
 
 // Scale is what a row's numbers stand for: scale * (q - zero).

@@ -72,11 +72,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) me
     total[14] += vec4i(s01[3]);
     total[15] += vec4i(s11[3]);
   }
-  for (var i = 0u; i < 8; i++) {
-    let n = scales[min(row + i, p.rows - 1)];
-    let s = Scale(bitcast<f32>(n.x), bitcast<i32>(n.y));
-    put(row + i, 2 * group.x, s, total[2 * i]);
-    put(row + i, 2 * group.x + 1, s, total[2 * i + 1]);
+  for (var i = 0u; i < 16; i++) {
+    let at = row + i / 2;
+    let s = scales[min(at, p.rows - 1)];
+    put(at, 2 * group.x + i % 2, Scale(bitcast<f32>(s.x), bitcast<i32>(s.y)), total[i]);
   }
 }
 
