@@ -27,6 +27,7 @@ type Opening struct {
 type visit struct {
 	Ready    float64 `json:"ready"`    // it can answer
 	Answered float64 `json:"answered"` // the first note, of 128 tokens, has its logits
+	Late     float64 `json:"late"`     // a GPU's pipelines are there after its weights
 	Device   string  `json:"device,omitempty"`
 }
 

@@ -85,6 +85,17 @@ func (r *Report) gpuContests(b *browser, s *server, m models, o options) error {
 			r.Contests = append(r.Contests, c)
 		}
 	}
+	fmt.Print("\n| WebGPU, from the HTTP cache | ready | first answer, 128 tokens | pipelines later than weights |\n|---|--:|--:|--:|\n")
+	for _, name := range o.Models {
+		got, err := opening(b, s, m, own, name, 1, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		at := func(pick func(visit) float64) float64 { return median(got.times(pick)) }
+		fmt.Printf("| %s | %.0f ms | %.0f ms | %.0f ms |\n", name, at(func(v visit) float64 { return v.Ready }),
+			at(func(v visit) float64 { return v.Answered }), at(func(v visit) float64 { return v.Late }))
+		r.Openings = append(r.Openings, got)
+	}
 	return nil
 }
 

@@ -25,6 +25,8 @@ export interface Answer {
 export interface Engine {
   open(model: string, threads: number): Promise<Opening>
   run(note: Note): Promise<Answer>
+  /** Milliseconds that a GPU's pipelines took longer than its weights, once a note was run. */
+  readonly late?: number
   close(): void
 }
 

@@ -55,11 +55,11 @@ async function contest(note: Note, { warm, rounds, rest }: Contest): Promise<Tim
 async function visit(
   note: Note,
   ...[name, model, threads, device]: Parameters<typeof open>
-): Promise<Opening & { answered: number }> {
+): Promise<Opening & { answered: number; late: number }> {
   const began = performance.now()
   const moments = await open(name, model, threads, device)
   await run(name, note)
-  return { ...moments, answered: performance.now() - began }
+  return { ...moments, answered: performance.now() - began, late: engine(name).late ?? 0 }
 }
 
 async function run(name: Name, note: Note, times = 1): Promise<Answer> {

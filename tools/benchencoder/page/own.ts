@@ -16,11 +16,18 @@ declare global {
 
 const LANES = 6 // shards on their way at a time, as the outer document has them
 const MODEL = 0
+const WEIGHTS = 1 << 16 // bytes that no note is written in
 
 /** Bedside: the site's own worker, fed with files of checked hashes as the site feeds it. */
 export class Own implements Engine {
   private readonly worker = new Worker('/own-worker.js')
-  private readonly gpus = new Gpus((message, transfer) => this.worker.postMessage(message, transfer))
+  private readonly gpus = new Gpus((message, transfer) => {
+    if (message.kind === 'gpu-working') this.compiled = performance.now()
+    this.worker.postMessage(message, transfer)
+  })
+  /** When the GPU had the last of the weights, and when its last pipeline. */
+  private written = 0
+  private compiled = 0
   private heard: (message: FromWorker) => void = () => {}
   private failed: (error: Error) => void = () => {}
   private calls = 0
@@ -28,6 +35,7 @@ export class Own implements Engine {
   /** Without a device, it chooses as the site does. */
   constructor(private readonly device?: DeviceName) {
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      if ('gpu' in data && data.kind === 'gpu-write' && data.data.byteLength > WEIGHTS) this.written = performance.now()
       if ('gpu' in data) this.gpus.hear(data)
       else this.heard(data)
     }
@@ -63,6 +71,11 @@ export class Own implements Engine {
     const logits: number[] = []
     for (const { index, logit } of answer.labels) logits[index] = logit
     return { ms, logits }
+  }
+
+  /** Milliseconds that pipelines took longer than weights to be there. */
+  get late(): number {
+    return Math.max(0, this.compiled - this.written)
   }
 
   close(): void {
