@@ -78,7 +78,7 @@ func New(host Host) (*Device, error) {
 		return nil, err
 	}
 	copy(d.nothing[:], nothing)
-	for _, p := range d.wanted() {
+	for _, p := range Wanted(d.limits) {
 		d.pipeline(p)
 	}
 	return d, nil

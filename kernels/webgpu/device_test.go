@@ -267,12 +267,7 @@ func (n *notebook) checkBindings(t *testing.T, list []byte) {
 
 // TestWanted: hosts begin with the pipelines that an encoder in int8 uses, and no others.
 func TestWanted(t *testing.T) {
-	for _, l := range []webgpu.Limits{
-		minimum,
-		{Binding: minimum.Binding, Workgroup: minimum.Workgroup, Invocations: minimum.Invocations, Packed: true},
-		{Binding: minimum.Binding, Invocations: minimum.Invocations},
-		{Binding: minimum.Binding, Invocations: minimum.Invocations, Quads: true},
-	} {
+	for kind, l := range webgpu.Kinds() {
 		n := &notebook{limits: l}
 		d, err := webgpu.New(n)
 		if err != nil {
@@ -305,7 +300,7 @@ func TestWanted(t *testing.T) {
 			used[p] = true
 		}
 		if got := slices.Sorted(maps.Keys(used)); !slices.Equal(got, wanted) {
-			t.Errorf("%+v: used\n%s\nwanted\n%s", l, strings.Join(got, "\n"), strings.Join(wanted, "\n"))
+			t.Errorf("%s: used\n%s\nwanted\n%s", kind, strings.Join(got, "\n"), strings.Join(wanted, "\n"))
 		}
 	}
 }

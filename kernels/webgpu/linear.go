@@ -31,7 +31,7 @@ const (
 
 func linearPipelines(l Limits) []Pipeline {
 	pipelines := []Pipeline{linearPipeline(l, given)}
-	if l.Packed {
+	if l.Packed && !l.quads() { // else attention quantizes what is read once
 		pipelines = append(pipelines, linearPipeline(l, quantizingMultiplied))
 	}
 	return pipelines

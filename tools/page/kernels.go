@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"strings"
 
 	"bedside/kernels/simd/built"
+	"bedside/kernels/webgpu"
 	"bedside/kernels/webgpu/shaders"
 )
 
@@ -13,8 +15,9 @@ import (
 var builds = []string{"plain-single", "plain-shared", "relaxed-single", "relaxed-shared", "dot-single", "dot-shared"}
 
 // PackKernels is every build in one file, which brotli makes little larger than one of
-// them, and every shader as NAME.wgsl: a WebAssembly module of nothing but custom sections,
-// each with a name and bytes. Browsers take it apart themselves.
+// them, every shader as NAME.wgsl, and as KIND.pipelines what a kind of adapter is to begin with, a line each, see
+// kernels/webgpu/ABI.md: a WebAssembly module of nothing but custom sections, each with a name and bytes. Browsers take it
+// apart themselves.
 func PackKernels() ([]byte, error) {
 	pack := []byte("\x00asm\x01\x00\x00\x00")
 	for _, name := range builds {
@@ -27,6 +30,14 @@ func PackKernels() ([]byte, error) {
 	texts := shaders.All()
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		pack = appendSection(pack, name+".wgsl", []byte(texts[name]))
+	}
+	kinds := webgpu.Kinds()
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		var names []string
+		for _, p := range webgpu.Wanted(kinds[kind]) {
+			names = append(names, p.String())
+		}
+		pack = appendSection(pack, kind+".pipelines", []byte(strings.Join(names, "\n")))
 	}
 	return pack, nil
 }

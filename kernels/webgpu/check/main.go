@@ -25,14 +25,6 @@ var validators = []struct {
 	{[]string{"tint", "--format", "wgsl", "-o", os.DevNull}, "\x00"},
 }
 
-// adapters differ in which shaders they get.
-var adapters = []webgpu.Limits{
-	{Binding: 128 << 20, Workgroup: 16384, Invocations: 256},
-	{Binding: 1 << 30, Workgroup: 32768, Invocations: 1024, Packed: true},
-	{Binding: 1 << 30, Invocations: 256, Packed: true}, // in software
-	{Binding: 1 << 30, Invocations: 256, Quads: true},
-}
-
 func main() {
 	if err := check(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -79,12 +71,12 @@ func validate(path string, options []string, name, file string) error {
 	return nil
 }
 
-// wanted are the shaders of all pipelines that devices ask for, by name.
+// wanted are the shaders of all pipelines that devices begin with, by name.
 func wanted() (map[string]string, error) {
 	texts := map[string]string{}
-	for _, l := range adapters {
-		if _, err := webgpu.New(asked{l, texts}); err != nil {
-			return nil, err
+	for _, l := range webgpu.Kinds() {
+		for _, p := range webgpu.Wanted(l) {
+			texts[p.Shader] = ""
 		}
 	}
 	for name := range texts {
@@ -96,23 +88,3 @@ func wanted() (map[string]string, error) {
 	}
 	return texts, nil
 }
-
-// asked is a host that has no GPU and remembers shaders.
-type asked struct {
-	limits webgpu.Limits
-	texts  map[string]string
-}
-
-func (a asked) Limits() webgpu.Limits { return a.limits }
-
-func (a asked) Pipeline(p webgpu.Pipeline) int32 {
-	name, _, _ := strings.Cut(p.String(), ",")
-	a.texts[name] = ""
-	return int32(len(a.texts))
-}
-
-func (a asked) Reserve(uint32) bool               { return true }
-func (a asked) Write(uint32, []byte)              {}
-func (a asked) Record([]byte) int32               { return 0 }
-func (a asked) Submit(int32, []byte) bool         { return false }
-func (a asked) Read([]byte, uint32) webgpu.Answer { return webgpu.Lost }
