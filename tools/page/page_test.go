@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"bedside/kernels/simd/built"
+	"bedside/kernels/webgpu"
 	"bedside/kernels/webgpu/shaders"
 	"bedside/wasm/encoder/invented"
 	"bedside/weights"
@@ -280,8 +281,17 @@ func TestPackHoldsEveryBuild(t *testing.T) {
 			t.Errorf("%s.wgsl: %d bytes, want %d", name, len(got), len(want))
 		}
 	}
-	if len(found) != 6+len(texts) {
-		t.Errorf("%d builds and shaders in the pack", len(found))
+	kinds := webgpu.Kinds()
+	for kind, limits := range kinds {
+		names := strings.Split(string(found[kind+".pipelines"]), "\n")
+		for i, p := range webgpu.Wanted(limits) {
+			if i >= len(names) || names[i] != p.String() {
+				t.Errorf("%s.pipelines: %q, which lacks %s", kind, names, p)
+			}
+		}
+	}
+	if len(found) != 6+len(texts)+len(kinds) {
+		t.Errorf("%d builds, shaders and pipelines in the pack", len(found))
 	}
 }
 
