@@ -45,7 +45,7 @@ export type DeviceName = (typeof DEVICES)[number]
 
 /**
  * Why a GPU does not serve: there is none, it was refused, it does not take the shaders, it has not the memory, it was
- * lost or at fault, it has not answered for long.
+ * lost or at fault, it does not answer. The last may pass.
  */
 export type GpuTrouble = 'absent' | 'refused' | 'shader' | 'memory' | 'lost' | 'silent'
 
@@ -193,7 +193,7 @@ export type ToGpu =
 /** From a GPU to the worker. */
 export type FromGpu =
   | { kind: 'gpu-opened'; gpu: number; limits: GpuLimits }
-  /** A pipeline has been made: whoever waits may go on waiting. */
+  /** A pipeline has been made, or a part of a list is done: whoever waits may go on waiting. */
   | { kind: 'gpu-working'; gpu: number }
   | { kind: 'gpu-settled'; gpu: number; answers: ArrayBuffer[] }
   /** It could not be opened, or can do no more. Its last word. */
@@ -201,8 +201,10 @@ export type FromGpu =
 
 /** What the recorder must know of a GPU. */
 export interface GpuLimits {
-  /** The most bytes of one binding, and of one buffer. */
+  /** The most bytes of one binding. */
   binding: number
+  /** The most bytes of one buffer. */
+  buffer: number
   /** Bytes of memory that a workgroup shares. */
   workgroup: number
   /** Invocations of a workgroup. */

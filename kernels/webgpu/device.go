@@ -46,6 +46,9 @@ func (l Limits) quads() bool { return l.Quads && l.Workgroup == 0 }
 // alignment of buffers: what every adapter lets bindings begin at.
 const alignment = 256
 
+// mostLists is how many lists a host keeps: more than one padded length of notes, and batch of windows, has in use.
+const mostLists = 32
+
 // maxMemory keeps addresses within 32 bits.
 const maxMemory = 1<<32 - 1<<16
 
@@ -57,6 +60,7 @@ type Device struct {
 	nothing   [absent]kernels.Buffer
 	pipelines map[string]int32
 	lists     map[string]int32
+	recorded  [mostLists]string // the lists that the host keeps, each at its number modulo mostLists
 	lost      bool
 }
 
@@ -184,16 +188,25 @@ func (d *Device) Run(program []kernels.Op) error {
 		i += used - 1
 	}
 	list, params := r.bytes()
-	id, known := d.lists[string(list)]
-	if !known {
-		id = d.host.Record(list)
-		d.lists[string(list)] = id
-	}
-	if !d.host.Submit(id, params) {
+	if !d.host.Submit(d.list(list), params) {
 		d.lost = true
 		return kernels.ErrLost
 	}
 	return nil
+}
+
+// list is the host's number for a list, which it records where the host has it not, or not any more.
+func (d *Device) list(list []byte) int32 {
+	id, known := d.lists[string(list)]
+	if known {
+		return id
+	}
+	id = d.host.Record(list)
+	place := &d.recorded[id%mostLists]
+	delete(d.lists, *place)
+	*place = string(list)
+	d.lists[*place] = id
+	return id
 }
 
 // Close forgets the device; the host frees its memory.

@@ -224,6 +224,64 @@ func TestListsAreReused(t *testing.T) {
 	}
 }
 
+// TestListsAreBounded: a host is never asked for a list that is not among the last 32 it was given.
+func TestListsAreBounded(t *testing.T) {
+	d, n := noted(t)
+	const most = 100
+	b, err := d.Allocate(4 * 32 * most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 * most {
+		for _, blocks := range []int{1 + i%most, 1 + i/2%most, 7} {
+			if err := d.Run([]kernels.Op{kernels.Activate{Activation: kernels.ReLU, InOut: kernels.Matrix{Buffer: b[0], Rows: 32 * blocks, Columns: 1}}}); err != nil {
+				t.Fatal(err)
+			}
+			last := int(n.submits[len(n.submits)-1])
+			if last >= len(n.lists) || last+32 < len(n.lists) {
+				t.Fatalf("list %d of %d is submitted", last, len(n.lists))
+			}
+			if groups := binary.LittleEndian.Uint32(n.lists[last][16:]); groups != uint32(8*blocks) {
+				t.Fatalf("%d rows are done by %d workgroups", 32*blocks, groups)
+			}
+		}
+	}
+	if len(n.lists) > len(n.submits)*2/3 {
+		t.Errorf("%d lists are recorded for %d submits", len(n.lists), len(n.submits))
+	}
+}
+
+// TestForgottenLists runs more lists than a host keeps, and the first again.
+func TestForgottenLists(t *testing.T) {
+	each(t, func(t *testing.T, d kernels.Device) {
+		const most = 40
+		b, err := d.Allocate(4 * 32 * most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range append(slices.Repeat([]int{1}, 3), 20, most, 1, 2) {
+			for blocks := range n {
+				values := make([]float32, 32*most)
+				for i := range values {
+					values[i] = -1
+				}
+				if err := d.Write(b[0], devicetest.Floats(values)); err != nil {
+					t.Fatal(err)
+				}
+				rows := 32 * (blocks + 1)
+				devicetest.Run(t, d, []kernels.Op{kernels.Activate{Activation: kernels.ReLU, InOut: kernels.Matrix{Buffer: b[0], Rows: rows, Columns: 1}}})
+				got := [][]byte{make([]byte, 4*len(values))}
+				devicetest.Read(t, d, got, b)
+				for i, x := range devicetest.AsFloats(got[0]) {
+					if want := values[i]; i < rows && x != 0 || i >= rows && x != want {
+						t.Fatalf("%d rows: element %d is %g", rows, i, x)
+					}
+				}
+			}
+		}
+	})
+}
+
 // checkBindings reads a list as ABI.md has it.
 func (n *notebook) checkBindings(t *testing.T, list []byte) {
 	t.Helper()

@@ -84,7 +84,7 @@ export class Engine extends EventTarget {
 
   private worker: Worker | undefined
   /** Those of the worker. */
-  private gpus!: Gpus
+  private gpus: Gpus | undefined
   private readonly manifests = new Map<number, Uint8Array>()
   private readonly waiting = new Map<number, Call>()
   private nextId = 1
@@ -152,7 +152,7 @@ export class Engine extends EventTarget {
   private hearOuter(message: ToFrame): void {
     switch (message.kind) {
       case 'kernels':
-        this.gpus.take(message.bytes)
+        this.gpus!.take(message.bytes)
         this.tellWorker({ ...message, wish: this.hello.wish, gpus: navigator.gpu !== undefined }, [message.bytes])
         break
       case 'load':
@@ -182,7 +182,7 @@ export class Engine extends EventTarget {
   }
 
   private hearWorker(message: FromWorker): void {
-    if ('gpu' in message) return this.gpus.hear(message)
+    if ('gpu' in message) return this.gpus!.hear(message)
     switch (message.kind) {
       case 'ready':
         this.ready(message)
@@ -280,8 +280,8 @@ export class Engine extends EventTarget {
 
   /** Why the next worker gets no GPU: the one before had trouble with it, or may have died of it. */
   private suspicion(): GpuTrouble | undefined {
-    const before = this.models.map(({ serving }) => serving?.without ?? (serving?.device === 'webgpu' ? 'lost' : undefined))
-    return before.find((trouble) => trouble !== undefined)
+    const troubles = this.models.map(({ serving }) => serving?.without)
+    return troubles.find((trouble) => trouble !== undefined) ?? (this.gpus?.used ? 'lost' : undefined)
   }
 
   private stopped(): void {

@@ -13,6 +13,8 @@ interface Dispatch {
   pipeline: GPUComputePipeline
   bindings: GPUBindGroup
   groups: [number, number, number]
+  /** In workgroups: dispatches differ in what one of theirs takes, but less than in how many they have. */
+  work: number
 }
 
 /** A list whose bind groups are made when it is first submitted. */
@@ -25,6 +27,8 @@ interface List {
 export type Shaders = Pick<ReadonlyMap<string, string>, 'get'>
 
 const FIRST = 256 // the first address
+const LISTS = 32 // that are kept
+const PART = 100 // milliseconds of work after which a GPU should be heard of
 
 export class Gpu {
   /** Resolves to why, when the GPU can do no more: lost, out of memory, or at fault. */
@@ -32,8 +36,8 @@ export class Gpu {
   /** The same in a word. */
   trouble: GpuTrouble | undefined
   readonly limits: GpuLimits
-  /** Hears of every pipeline that has been made. */
-  made = () => {}
+  /** Hears of every pipeline that has been made, and of parts of long lists that are done. */
+  working = () => {}
 
   private readonly memory: Memory[] = []
   private end = FIRST
@@ -41,6 +45,7 @@ export class Gpu {
   private readonly compiled: GPUComputePipeline[] = []
   private readonly modules = new Map<string, GPUShaderModule>()
   private readonly lists: List[] = []
+  private recorded = 0
   private params: GPUBuffer | undefined
   private staging: GPUBuffer | undefined
   private commands: GPUCommandEncoder | undefined
@@ -49,6 +54,14 @@ export class Gpu {
   private lose!: (why: string, trouble: GpuTrouble) => void
   /** Allocations that the GPU may yet refuse. */
   private checks: Promise<void>[] = []
+  /** Milliseconds that a workgroup took lately. */
+  private pace = 0
+  /** Workgroups that are encoded and not sent. */
+  private work = 0
+  /** When the GPU was done with what it had, as far as is known. */
+  private rested = 0
+  /** An error scope is open around what was submitted: its answer counts where there was none. */
+  private watched = false
 
   constructor(
     readonly device: GPUDevice,
@@ -73,6 +86,7 @@ export class Gpu {
       invocations: maxComputeInvocationsPerWorkgroup,
       packed,
       quads: device.features.has('subgroups'),
+      buffer: maxBufferSize,
     }
   }
 
@@ -87,8 +101,7 @@ export class Gpu {
 
   /** Memory for the addresses up to `end`. */
   reserve(end: number): void {
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST
-    const buffer = this.check('memory', () => this.device.createBuffer({ size: end - this.end, usage }))
+    const buffer = this.allocate(end - this.end, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST)
     if (buffer === undefined) return
     this.memory.push({ begin: this.end, buffer })
     this.end = end
@@ -120,38 +133,32 @@ export class Gpu {
         })
     const compiled = (pipeline: GPUComputePipeline) => {
       this.compiled[index] = pipeline
-      this.made()
+      this.working()
     }
     this.pipelines.push(made.then(compiled, (error: unknown) => this.lose(`${name}: ${String(error)}`, 'shader')))
   }
 
+  /** Keeps a list; they are numbered in the order of the calls, and a late one takes the place of an early one. */
   record(words: Uint32Array): void {
-    this.lists.push({ words })
+    this.lists[this.recorded++ % LISTS] = { words }
   }
 
-  /** Encodes a list behind what has been submitted before; nothing runs before flush. */
+  /** Encodes a list behind what has been submitted before. The end of it, mostly all, runs with flush. */
   submit(list: number, params: Uint8Array): void {
     if (this.gone) return
     this.asked = []
     this.send()
+    this.watch()
     const size = Math.max(FIRST, params.length)
     if (this.params === undefined || this.params.size < size) {
       this.params?.destroy()
-      this.params = this.device.createBuffer({ size, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST })
+      this.params = this.allocate(size, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)
       for (const known of this.lists) delete known.dispatches
     }
+    if (this.params === undefined) return
     this.device.queue.writeBuffer(this.params, 0, params as Uint8Array<ArrayBuffer>)
-    const known = this.lists[list]!
-    const dispatches = (known.dispatches ??= this.bind(known.words, this.params))
-    this.commands = this.device.createCommandEncoder()
-    const pass = this.commands.beginComputePass()
-    let last: GPUComputePipeline | undefined
-    for (const { pipeline, bindings, groups } of dispatches) {
-      if (pipeline !== last) pass.setPipeline((last = pipeline))
-      pass.setBindGroup(0, bindings)
-      pass.dispatchWorkgroups(...groups)
-    }
-    pass.end()
+    const known = this.lists[list % LISTS]!
+    this.encode((known.dispatches ??= this.bind(known.words, this.params)))
   }
 
   /** Asks for bytes as they are after what has been submitted. */
@@ -174,6 +181,7 @@ export class Gpu {
       const answer = await Promise.race([this.lost, this.fetch(asked)])
       return typeof answer === 'string' ? undefined : answer
     } catch (error) {
+      await Promise.all(this.checks) // a refused allocation is the better reason
       this.fail(error)
       return undefined
     }
@@ -194,8 +202,9 @@ export class Gpu {
     const size = places.reduce((sum, n) => sum + n, 0)
     if (size > 0 && (this.staging === undefined || this.staging.size < size)) {
       this.staging?.destroy()
-      this.staging = this.device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST })
+      this.staging = this.allocate(size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST)
     }
+    const [work, sent] = [this.work, performance.now()]
     this.commands ??= this.device.createCommandEncoder()
     let to = 0
     for (const [i, { from }] of asked.entries()) {
@@ -204,11 +213,15 @@ export class Gpu {
       to += places[i]!
     }
     this.send()
+    const error = this.unwatch()
     if (size === 0) {
       await this.device.queue.onSubmittedWorkDone()
       return []
     }
     await this.staging!.mapAsync(GPUMapMode.READ, 0, size)
+    this.did(work, sent)
+    const found = await error
+    if (found) throw new Error(found.message)
     const mapped = new Uint8Array(this.staging!.getMappedRange(0, size))
     let begin = 0
     const answer = asked.map(({ length }, i) => {
@@ -224,6 +237,57 @@ export class Gpu {
   private send(): void {
     if (this.commands !== undefined) this.device.queue.submit([this.commands.finish()])
     this.commands = undefined
+    this.work = 0
+  }
+
+  private watch(): void {
+    if (!this.watched) this.device.pushErrorScope('validation')
+    this.watched = true
+  }
+
+  private unwatch(): Promise<GPUError | null> | undefined {
+    const error = this.watched ? this.device.popErrorScope() : undefined
+    this.watched = false
+    return error
+  }
+
+  /** Encodes dispatches; sends them part by part where they will take long, so that the GPU is heard of in between. */
+  private encode(dispatches: Dispatch[]): void {
+    let pass: GPUComputePassEncoder | undefined
+    let last: GPUComputePipeline | undefined
+    for (const { pipeline, bindings, groups, work } of dispatches) {
+      if (pass && (this.work + work) * this.pace > PART) {
+        pass.end()
+        this.sendPart()
+        pass = last = undefined
+      }
+      this.commands ??= this.device.createCommandEncoder()
+      pass ??= this.commands.beginComputePass()
+      if (pipeline !== last) pass.setPipeline((last = pipeline))
+      pass.setBindGroup(0, bindings)
+      pass.dispatchWorkgroups(...groups)
+      this.work += work
+    }
+    pass?.end()
+  }
+
+  private sendPart(): void {
+    const [work, sent] = [this.work, performance.now()]
+    this.send()
+    void this.device.queue.onSubmittedWorkDone().then(
+      () => {
+        this.did(work, sent)
+        this.working()
+      },
+      () => {}, // the device is lost
+    )
+  }
+
+  /** Hears that the GPU is done with so many workgroups. */
+  private did(work: number, sent: number): void {
+    const now = performance.now()
+    if (work > 0) this.pace = (now - Math.max(sent, this.rested)) / work
+    this.rested = now
   }
 
   private bind(words: Uint32Array, params: GPUBuffer): Dispatch[] {
@@ -240,7 +304,7 @@ export class Gpu {
         entries.push({ binding: entries.length, resource: { buffer, offset, size: next() } })
       }
       const bindings = this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries })
-      dispatches.push({ pipeline, bindings, groups })
+      dispatches.push({ pipeline, bindings, groups, work: groups[0] * groups[1] * groups[2] })
     }
     return dispatches
   }
@@ -259,6 +323,10 @@ export class Gpu {
       this.modules.set(shader, module)
     }
     return module
+  }
+
+  private allocate(size: number, usage: GPUBufferUsageFlags): GPUBuffer | undefined {
+    return this.check('memory', () => this.device.createBuffer({ size, usage }))
   }
 
   /** Makes something that the GPU may refuse, now or later; a refusal loses the device. */

@@ -14,6 +14,8 @@ type Command = Exclude<ToGpu, { kind: 'gpu-open' | 'gpu-close' }>
 const LARGE = 1 << 16 // bytes of a message from which it is worth giving their memory back at once
 
 export class Gpus {
+  /** One of them was open. */
+  used = false
   private readonly open = new Map<number, Served>()
   private shaders: Shaders = new Map()
   private closed = false
@@ -66,8 +68,9 @@ export class Gpus {
       return lose(error instanceof NoGpu ? 'absent' : 'refused')
     }
     if (this.closed) return gpu.close()
+    this.used = true
     this.open.set(number, { gpu, turn: Promise.resolve() })
-    gpu.made = () => this.answer({ kind: 'gpu-working', gpu: number }, [])
+    gpu.working = () => this.answer({ kind: 'gpu-working', gpu: number }, [])
     void gpu.lost.then(() => {
       if (!this.open.delete(number)) return // it was closed
       gpu.close()

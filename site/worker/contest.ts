@@ -24,7 +24,7 @@ export async function contest(
     const note = 'a '.repeat(tokens - 2) // each is one token, and two come with every note
     const onModel = await best(() => alone(() => timed(() => readOn(model, note))))
     const onTwin = await best(() => alone(() => timed(() => twin.read(note, OPTIONS, readThrough))))
-    if (twin.trouble !== undefined) return 'never'
+    if (twin.ended !== undefined) return 'never'
     if (onTwin >= onModel) break
     crossover = name
   }

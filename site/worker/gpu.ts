@@ -6,9 +6,11 @@ import { DONE, LOST, PENDING, type Recorder } from './device.js'
 type Post = (message: ToGpu, transfer: Transferable[]) => void
 
 const FIRST = 256 // the first address
-const PATIENCE = 20_000 // milliseconds without an answer before a GPU counts as lost
-/** The same while it takes a model: one made of software is long about a pipeline. */
-export const LOADING = 60_000
+const OPENING = 20_000 // milliseconds until a GPU is open
+const LOADING = 60_000 // without a sign of it while nobody waits: one made of software is long about a pipeline
+const WAITED = 500 // the same while a note waits, before it is read elsewhere: five times what a part is to take
+const LATE = 20_000 // and from then on until it is given up
+const MISSED = 3 // notes in a row that it was late with, until it is given up
 const WORD = 4 // bytes
 
 /** The worker's end of the wire. */
@@ -48,8 +50,15 @@ export class GpuDevice implements Recorder {
   readonly serving: Serving = { device: 'webgpu', threads: 1 }
   /** Resolves to why, when the GPU can do no more. */
   readonly lost: Promise<GpuTrouble>
+  /** It does not answer: it may be slow, for others keep it busy, or hang. What it is asked meanwhile waits in vain. */
+  late = false
+  /** Hears that it is late, or no longer. */
+  changed = () => {}
+  /** Notes wait for it. */
+  hurried = false
 
   private gone = false
+  private missed = 0
   private lastWord!: (trouble: GpuTrouble) => void
   private end = FIRST
   private pipelines = 0
@@ -57,9 +66,7 @@ export class GpuDevice implements Recorder {
   /** What was to be read since the last submit, and the answers of the last settlement, in the same order. */
   private asked: Range[] = []
   private answers: Uint8Array[] = []
-  private answered: (answers: ArrayBuffer[]) => void = () => {}
-  /** While it is waited for, how long. */
-  private patience: number | undefined
+  private settling: (() => void) | undefined
   private timer = 0
   /** Words that were written in parts, by their address: a GPU takes whole ones. */
   private readonly parted = new Map<number, Uint8Array>()
@@ -121,43 +128,64 @@ export class GpuDevice implements Recorder {
     return DONE
   }
 
-  async settled(patience = PATIENCE): Promise<void> {
-    if (this.gone) return
-    const answered = new Promise<ArrayBuffer[]>((resolve) => (this.answered = resolve))
-    this.tell({ kind: 'gpu-settle', gpu: this.gpu, reads: this.asked })
-    this.patience = patience
-    this.wait()
-    const answers = await Promise.race([answered, this.lost])
-    this.patience = undefined
-    clearTimeout(this.timer)
-    if (typeof answers !== 'string') this.answers = answers.map((answer) => new Uint8Array(answer))
+  /** Resolves at the latest when it is late. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.gone || this.late) return resolve()
+      this.settling = resolve
+      this.tell({ kind: 'gpu-settle', gpu: this.gpu, reads: this.asked })
+      this.wait()
+    })
   }
 
-  /** Gives the GPU its time, where it is waited for. */
+  /** Gives the GPU its time anew, where it is waited for. */
   wait(): void {
     clearTimeout(this.timer)
-    if (this.patience !== undefined) this.timer = setTimeout(() => this.giveUp(), this.patience)
+    if (this.settling === undefined && !this.late) return
+    this.timer = setTimeout(() => this.doubt(), this.late ? LATE : this.hurried ? WAITED : LOADING)
   }
 
   /** Hears the answers to a settlement. */
   hear(answers: ArrayBuffer[]): void {
-    this.answered(answers)
+    this.answers = answers.map((answer) => new Uint8Array(answer))
+    if (this.late) {
+      this.late = false
+      this.changed()
+    } else this.missed = 0
+    this.settle()
   }
 
   /** Hears that the GPU is no more. */
   lose(trouble: GpuTrouble): void {
     this.gone = true
+    this.late = false
     this.lastWord(trouble)
+    this.settle()
   }
 
   close(): void {
     this.tell({ kind: 'gpu-close', gpu: this.gpu })
     this.gone = true
+    this.settle()
   }
 
-  private giveUp(): void {
-    this.close()
-    this.lose('silent')
+  private doubt(): void {
+    if (this.late || !this.hurried || ++this.missed === MISSED) {
+      this.close()
+      this.lose('silent')
+      return
+    }
+    this.late = true
+    this.changed()
+    this.settle()
+    this.wait()
+  }
+
+  /** Ends the wait. */
+  private settle(): void {
+    clearTimeout(this.timer)
+    this.settling?.()
+    this.settling = undefined
   }
 
   /** Writes a part of one word, and of the rest what is known of it: memory is fresh, or was written by this. */
@@ -184,5 +212,5 @@ export class GpuDevice implements Recorder {
 }
 
 function silence(): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(resolve, PATIENCE, undefined))
+  return new Promise((resolve) => setTimeout(resolve, OPENING, undefined))
 }

@@ -25,12 +25,15 @@ interface Open {
 interface Loading {
   model: LoadingModel
   serving: Serving | undefined
-  twin: Twin | undefined
+  /** What becomes its copy, where a GPU was asked for: nothing waits for that. */
+  twin: Promise<Twin> | undefined
 }
 
 let module: Module | undefined
 const devices = new Devices()
 const gpus = new GpuDevices((message, transfer) => self.postMessage(message, transfer))
+/** Why no model gets a GPU any more: one was lost, and what comes after it might fare likewise. */
+let distrust: GpuTrouble | undefined
 /** By model, what makes a copy of it, until a GPU has been tried or is known not to be worth it. */
 const spares = new Map<number, Spare>()
 const loading = new Map<number, Loading>()
@@ -90,23 +93,47 @@ async function load(module: Module, message: Extract<Command, { kind: 'manifest'
     const serving = message.encoder ? (device?.serving ?? { device: 'reference' as const, threads: 1 }) : undefined
     const arriving: Loading = { model: module.open(bytes, device), serving, twin: undefined }
     loading.set(message.model, arriving)
-    if (message.encoder && devices.gpu === 'asked') arriving.twin = await Twin.open(module, bytes, gpus, () => changed(message.model))
-    if (message.encoder && devices.gpu === 'measured') spares.set(message.model, new Spare(bytes))
+    if (!message.encoder || distrust !== undefined) return
+    if (devices.gpu === 'asked') {
+      arriving.twin = Twin.open(module, bytes, gpus, (ended) => changed(message.model, ended))
+      arriving.twin.catch(failed)
+    }
+    if (devices.gpu === 'measured') spares.set(message.model, new Spare(bytes))
     return
   }
   const arriving = loading.get(message.model)
   const complete = arriving?.model.add(message.shard, bytes)
-  arriving?.twin?.add(message.shard, bytes)
-  if (!spares.get(message.model)?.keep(message.shard, bytes)) release(message.bytes)
+  if (arriving?.twin !== undefined) copyShard(arriving, message.shard, bytes)
+  else if (!spares.get(message.model)?.keep(message.shard, bytes)) release(message.bytes)
   if (!arriving || !complete) return
   const { serving, twin } = arriving
   const model = arriving.model.finish()
   loading.delete(message.model)
-  await twin?.finish()
-  open.set(message.model, { model, serving, twin })
+  const opened = { model, serving, twin: undefined }
+  open.set(message.model, opened)
   const now = servingOf(message.model)
   post({ kind: 'ready', model: message.model, ...(now && { serving: now }) })
+  if (twin !== undefined) void join(message.model, opened, twin).catch(failed)
   void compete(module, message.model).catch(failed)
+}
+
+function copyShard(arriving: Loading, shard: number, bytes: Uint8Array<ArrayBuffer>): void {
+  arriving.twin = arriving.twin!.then((twin) => {
+    twin.add(shard, bytes)
+    release(bytes.buffer)
+    return twin
+  })
+  arriving.twin.catch(failed)
+}
+
+/** Has the copy serve that was asked for. */
+async function join(index: number, opened: Open, arriving: Promise<Twin>): Promise<void> {
+  const twin = await arriving
+  await twin.finish()
+  if (open.get(index) !== opened) return twin.close()
+  opened.twin = twin
+  twin.serve()
+  changed(index, twin.ended)
 }
 
 /** Copies a model that is ready onto a GPU, and has it serve the notes that it reads sooner there. */
@@ -118,18 +145,19 @@ async function compete(module: Module, index: number): Promise<void> {
   await idle()
   if (spares.get(index) === spare) spares.delete(index)
   if (known === 'never' || open.get(index) !== competing) return spare.drop()
-  const twin = await spare.copy(module, gpus, idle, () => changed(index))
+  const twin = await spare.copy(module, gpus, idle, (ended) => changed(index, ended))
   twin.from = Infinity // until it has won
   try {
     const crossover = known ?? (await contest(competing.model, twin, spare.window, alone))
-    if (known === undefined && !mayPass(twin.trouble)) post({ kind: 'crossover', model: index, crossover })
+    if (known === undefined && !mayPass(twin.ended)) post({ kind: 'crossover', model: index, crossover })
     twin.from = tokensFrom(crossover, spare.window)
   } finally {
     if (twin.from === Infinity || open.get(index) !== competing) twin.close()
   }
-  if (twin.trouble !== undefined) return
+  if (twin.ended !== undefined) return
   competing.twin = twin
-  changed(index)
+  twin.serve()
+  changed(index, undefined)
 }
 
 /** Whether a trouble with a GPU may be over by the next visit. */
@@ -160,13 +188,15 @@ async function alone(trial: () => Promise<number>): Promise<number> {
 /** What a model that is open computes on now. */
 function servingOf(model: number): Serving | undefined {
   const { serving, twin } = open.get(model) ?? {}
-  if (serving === undefined || twin === undefined) return serving
+  if (serving === undefined) return serving
+  if (twin === undefined) return { ...serving, ...(devices.gpu === 'asked' && distrust && { without: distrust }) }
   if (twin.trouble !== undefined) return { ...serving, without: twin.trouble }
   return { device: 'webgpu', threads: 1, ...(twin.from > 0 && { from: twin.from }) }
 }
 
-/** Says so when what a model computes on has changed. */
-function changed(model: number): void {
+/** Says so when what a model computes on has changed, perhaps because a GPU ended. */
+function changed(model: number, ended: GpuTrouble | undefined): void {
+  if (ended === 'lost' || ended === 'silent') distrust ??= ended
   const serving = servingOf(model)
   if (serving !== undefined) post({ kind: 'serving', model, serving })
 }
@@ -178,7 +208,7 @@ function drop(model: number): void {
   const arriving = loading.get(model)
   loading.delete(model)
   arriving?.model.drop()
-  arriving?.twin?.close()
+  void arriving?.twin?.then((twin) => twin.close())
 }
 
 /** Frees a model whose device is gone. */

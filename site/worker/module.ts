@@ -317,8 +317,8 @@ function withoutCard(manifest: Uint8Array): Uint8Array {
 /** What a GPU can do, in the order of wasm/module/ABI.md; 0 throughout where a device is none. */
 function limit({ limits }: Partial<Recorder>, which: number): number {
   if (limits === undefined) return 0
-  const { binding, workgroup, invocations, packed, quads } = limits
-  return Math.min([binding, workgroup, invocations, Number(packed), Number(quads)][which] ?? 0, MOST)
+  const { binding, workgroup, invocations, packed, quads, buffer } = limits
+  return Math.min([binding, workgroup, invocations, Number(packed), Number(quads), buffer][which] ?? 0, MOST)
 }
 
 function tooLarge(): Refusal {

@@ -1,5 +1,5 @@
 // What a copy of a model is made of, for as long as it is not known whether there will be one.
-import type { Crossover } from '../protocol.js'
+import type { Crossover, GpuTrouble } from '../protocol.js'
 import { release } from '../release.js'
 import type { GpuDevices } from './gpu.js'
 import type { Module } from './module.js'
@@ -37,8 +37,8 @@ export class Spare {
   }
 
   /** Makes the copy, piece by piece: `idle` resolves when it is time for the next. */
-  async copy(module: Module, gpus: GpuDevices, idle: () => Promise<void>, ended: () => void): Promise<Twin> {
-    const twin = await Twin.open(module, this.manifest, gpus, ended)
+  async copy(module: Module, gpus: GpuDevices, idle: () => Promise<void>, changed: (ended: GpuTrouble | undefined) => void): Promise<Twin> {
+    const twin = await Twin.open(module, this.manifest, gpus, changed)
     for (const [shard, bytes] of (this.shards ?? []).entries()) {
       await idle()
       twin.add(shard, bytes)

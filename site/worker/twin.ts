@@ -1,32 +1,38 @@
-// A model's second copy, on a GPU. The first answers whatever this one does not, so nothing that happens here is an error:
-// it ends the copy, and says why.
+// A model's second copy, on a GPU. The first answers whatever this one does not, or not soon, so nothing that happens here is
+// an error: it ends the copy or puts it aside, and says why.
 import type { GpuTrouble, Result } from '../protocol.js'
-import { GpuDevice, type GpuDevices, LOADING } from './gpu.js'
+import { GpuDevice, type GpuDevices } from './gpu.js'
 import { type Job, type LoadingModel, type Module, type OpenModel, type Options, Refusal } from './module.js'
 
 export class Twin {
   /** Why it serves no more. */
-  trouble: GpuTrouble | undefined
+  ended: GpuTrouble | undefined
   /** Notes with fewer tokens are not for it. */
   from = 0
   private device: GpuDevice | undefined
   private loading: LoadingModel | undefined
   private model: OpenModel | undefined
 
-  private constructor(private readonly ended: () => void) {}
+  private constructor(private readonly changed: (ended: GpuTrouble | undefined) => void) {}
 
-  /** Opens one, which may end at once; `ended` hears when it does. */
-  static async open(module: Module, manifest: Uint8Array, gpus: GpuDevices, ended: () => void): Promise<Twin> {
-    const twin = new Twin(ended)
+  /** Opens one, which may end at once; `changed` hears when it gets into trouble, which ends it or not, and out of it. */
+  static async open(module: Module, manifest: Uint8Array, gpus: GpuDevices, changed: (ended: GpuTrouble | undefined) => void): Promise<Twin> {
+    const twin = new Twin(changed)
     const device = await gpus.create()
     if (!(device instanceof GpuDevice)) {
-      twin.trouble = device
+      twin.ended = device
       return twin
     }
     twin.device = device
+    device.changed = () => changed(undefined)
     void device.lost.then((trouble) => twin.end(trouble))
     twin.attempt(() => (twin.loading = module.open(manifest, device)))
     return twin
+  }
+
+  /** Why it does not serve, now or ever. */
+  get trouble(): GpuTrouble | undefined {
+    return this.ended ?? (this.device?.late ? 'silent' : undefined)
   }
 
   /** Copies one shard to where the plan wants it. */
@@ -40,8 +46,13 @@ export class Twin {
       this.model = this.loading?.finish()
       this.loading = undefined
     })
-    await this.device?.settled(LOADING)
+    await this.device?.settled()
     await this.read('a', { explain: 0, offsets: 'utf16' }, readThrough)
+  }
+
+  /** From now on notes wait for it, and not for long. */
+  serve(): void {
+    if (this.device !== undefined) this.device.hurried = true
   }
 
   /** Reads a note as `read` does a job, whose step is undefined where this copy serves no more; so is the answer then. */
@@ -50,21 +61,24 @@ export class Twin {
     options: Options,
     read: (job: Job, step: () => boolean | undefined) => Promise<Result | undefined>,
   ): Promise<Result | undefined> {
+    if (this.trouble !== undefined) return undefined
     const job = this.attempt(() => this.model?.begin(text, options))
     if (job === undefined) return undefined
     try {
-      return await read(job, () => this.attempt(() => job.step()))
+      return await read(job, () => (this.trouble === undefined ? this.attempt(() => job.step()) : undefined))
     } finally {
       this.attempt(() => job.cancel())
     }
   }
 
   close(): void {
-    this.end('lost')
+    if (this.ended !== undefined) return
+    this.ended = 'lost'
+    this.free()
   }
 
   private attempt<T>(action: () => T): T | undefined {
-    if (this.trouble !== undefined) return undefined
+    if (this.ended !== undefined) return undefined
     try {
       return action()
     } catch (error) {
@@ -75,11 +89,15 @@ export class Twin {
   }
 
   private end(trouble: GpuTrouble): void {
-    if (this.trouble !== undefined) return
-    this.trouble = trouble
+    if (this.ended !== undefined) return
+    this.ended = trouble
+    this.free()
+    this.changed(trouble)
+  }
+
+  private free(): void {
     this.loading?.drop()
     this.model?.close()
-    this.ended()
   }
 }
 

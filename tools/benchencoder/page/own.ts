@@ -17,6 +17,7 @@ declare global {
 const LANES = 6 // shards on their way at a time, as the outer document has them
 const MODEL = 0
 const WEIGHTS = 1 << 16 // bytes that no note is written in
+const WAIT = Symbol('wait for the next')
 
 /** Bedside: the site's own worker, fed with files of checked hashes as the site feeds it. */
 export class Own implements Engine {
@@ -46,7 +47,12 @@ export class Own implements Engine {
     const began = performance.now()
     const release = releases[model]
     if (release === undefined) throw new Error(`no model ${model}`)
-    const ready = this.hear('ready')
+    const served = this.hear((message) => {
+      if (message.kind !== 'ready' && message.kind !== 'serving') return undefined
+      // A GPU serves a little later than the processor.
+      if (this.device === 'webgpu' && message.serving?.device !== this.device && message.serving?.without === undefined) return WAIT
+      return message.serving
+    })
     const [module, kernels, manifest] = [release.module, release.kernels, release.manifest].map(load)
     const wish: Wish = { threads, ...(this.device && { device: this.device }) }
     const opened = (async () => {
@@ -55,15 +61,15 @@ export class Own implements Engine {
       this.tell({ kind: 'kernels', bytes: await kernels!, wish })
       this.tell({ kind: 'manifest', model: MODEL, encoder: true, bytes: await manifest! })
     })()
-    await Promise.all([ready, this.handIn(release.shards, opened)])
-    const { serving } = await ready
+    await this.handIn(release.shards, opened)
+    const serving = await served
     if (this.device && serving?.device !== this.device) throw new Error(`serves on ${serving?.device}: ${serving?.without}`)
     if (serving?.threads !== threads) throw new Error(`${serving?.threads} threads serve, not ${threads}`)
     return { ready: performance.now() - began, device: serving.device }
   }
 
   async run(note: Note): Promise<Answer> {
-    const result = this.hear('result')
+    const result = this.hear((message) => (message.kind === 'result' ? message : undefined))
     this.tell({ kind: 'classify', id: ++this.calls, model: MODEL, text: note.text, explain: 0 })
     const { result: answer, ms } = await result
     const tokens = note.ids.length - 2 // [CLS] and [SEP] are not of the note
@@ -95,13 +101,14 @@ export class Own implements Engine {
     await Promise.all(Array.from({ length: LANES }, lane))
   }
 
-  /** Waits for a message of a kind; every other but progress is an error. */
-  private hear<K extends FromWorker['kind']>(kind: K): Promise<Extract<FromWorker, { kind: K }>> {
+  /** Waits for what is picked of messages; one that nothing is picked of, but progress, is an error. */
+  private hear<T>(pick: (message: FromWorker) => T | typeof WAIT | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
       this.failed = reject
       this.heard = (message) => {
-        if (message.kind === kind) resolve(message as Extract<FromWorker, { kind: K }>)
-        else if (message.kind !== 'progress') reject(new Error(JSON.stringify(message)))
+        const picked = pick(message)
+        if (picked === undefined && message.kind !== 'progress') reject(new Error(JSON.stringify(message)))
+        else if (picked !== undefined && picked !== WAIT) resolve(picked as T)
       }
     })
   }
