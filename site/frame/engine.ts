@@ -152,7 +152,7 @@ export class Engine extends EventTarget {
   private hearOuter(message: ToFrame): void {
     switch (message.kind) {
       case 'kernels':
-        this.gpus!.take(message.bytes)
+        this.gpus!.take(message.bytes, this.hello.wish.device === 'webgpu')
         this.tellWorker({ ...message, wish: this.hello.wish, gpus: navigator.gpu !== undefined }, [message.bytes])
         break
       case 'load':

@@ -43,6 +43,7 @@ export class Gpu {
   private end = FIRST
   private readonly pipelines: Promise<void>[] = []
   private readonly compiled: GPUComputePipeline[] = []
+  private readonly expected = new Map<string, Promise<GPUComputePipeline>>()
   private readonly modules = new Map<string, GPUShaderModule>()
   private readonly lists: List[] = []
   private recorded = 0
@@ -119,23 +120,29 @@ export class Gpu {
     this.device.queue.writeBuffer(buffer, at + whole, rest)
   }
 
-  /** Begins to compile a pipeline; they are numbered in the order of the calls. */
+  /** Begins to compile a pipeline that will be asked for. */
+  expect(name: string): void {
+    const made = this.compile(name)
+    made.catch(() => {}) // whoever asks for it hears
+    this.expected.set(name, made)
+  }
+
+  /** Compiles a pipeline; they are numbered in the order of the calls. */
   pipeline(name: string): void {
-    const [shader, ...rest] = name.split(',') as [string, ...string[]]
-    const constants = Object.fromEntries(rest.map((part) => part.split('=') as [string, string]).map(([n, value]) => [n, Number(value)]))
     const index = this.pipelines.length
-    const made = this.gone
-      ? Promise.reject(new Error('the GPU is gone'))
-      : this.device.createComputePipelineAsync({
-          label: name,
-          layout: 'auto',
-          compute: { module: this.module(shader), entryPoint: 'main', constants },
-        })
+    const made = this.expected.get(name) ?? this.compile(name)
     const compiled = (pipeline: GPUComputePipeline) => {
       this.compiled[index] = pipeline
       this.working()
     }
     this.pipelines.push(made.then(compiled, (error: unknown) => this.lose(`${name}: ${String(error)}`, 'shader')))
+  }
+
+  private async compile(name: string): Promise<GPUComputePipeline> {
+    if (this.gone) throw new Error('the GPU is gone')
+    const [shader, ...rest] = name.split(',') as [string, ...string[]]
+    const constants = Object.fromEntries(rest.map((part) => part.split('=') as [string, string]).map(([n, value]) => [n, Number(value)]))
+    return this.device.createComputePipelineAsync({ label: name, layout: 'auto', compute: { module: this.module(shader), entryPoint: 'main', constants } })
   }
 
   /** Keeps a list; they are numbered in the order of the calls, and a late one takes the place of an early one. */

@@ -1,5 +1,5 @@
 // The GPUs of the page's worker. It can have none of its own, so what it asks of one comes here as messages.
-import type { FromGpu, GpuTrouble, ToGpu } from '../protocol.js'
+import type { FromGpu, GpuLimits, GpuTrouble, ToGpu } from '../protocol.js'
 import { release } from '../release.js'
 import { Gpu, NoGpu, type Shaders } from './gpu.js'
 
@@ -18,6 +18,8 @@ export class Gpus {
   used = false
   private readonly open = new Map<number, Served>()
   private shaders: Shaders = new Map()
+  /** A GPU that compiles before it is asked for. */
+  private early: Promise<Gpu> | undefined
   private closed = false
 
   /** With `refused`, every GPU is, for that reason. */
@@ -26,17 +28,22 @@ export class Gpus {
     private readonly refused?: GpuTrouble,
   ) {}
 
-  /** Takes the shaders out of kernels.wasm of the release, see tools/page/kernels.go. */
-  take(pack: ArrayBuffer): void {
+  /** Takes the shaders out of kernels.wasm of the release, see tools/page/kernels.go. With `soon`, a GPU will be wanted. */
+  take(pack: ArrayBuffer, soon: boolean): void {
     if (navigator.gpu === undefined) return
     const module = new WebAssembly.Module(pack)
     const decoder = new TextDecoder()
-    this.shaders = {
-      get: (name) => {
-        const [text] = WebAssembly.Module.customSections(module, `${name}.wgsl`)
-        return text && decoder.decode(text)
-      },
+    const section = (name: string) => {
+      const [text] = WebAssembly.Module.customSections(module, name)
+      return text && decoder.decode(text)
     }
+    this.shaders = { get: (name) => section(`${name}.wgsl`) }
+    if (!soon || this.refused !== undefined) return
+    this.early = Gpu.open(this.shaders).then((gpu) => {
+      for (const name of section(`${kind(gpu.limits)}.pipelines`)?.split('\n') ?? []) gpu.expect(name)
+      return gpu
+    })
+    this.early.catch(() => {}) // whoever asks for it hears
   }
 
   hear(command: ToGpu): void {
@@ -56,6 +63,7 @@ export class Gpus {
     this.closed = true
     for (const { gpu } of this.open.values()) gpu.close()
     this.open.clear()
+    void this.early?.then((gpu) => gpu.close())
   }
 
   private async start(number: number): Promise<void> {
@@ -63,7 +71,9 @@ export class Gpus {
     if (this.refused !== undefined) return lose(this.refused)
     let gpu: Gpu
     try {
-      gpu = await Gpu.open(this.shaders)
+      const { early } = this
+      this.early = undefined
+      gpu = await (early ?? Gpu.open(this.shaders))
     } catch (error) {
       return lose(error instanceof NoGpu ? 'absent' : 'refused')
     }
@@ -105,4 +115,9 @@ export class Gpus {
     const answers = (await gpu.flush())?.map(({ buffer }) => buffer as ArrayBuffer)
     if (answers !== undefined) this.answer({ kind: 'gpu-settled', gpu: number, answers }, answers)
   }
+}
+
+/** The kind of adapter, by its letters: kernels/webgpu/ABI.md. */
+function kind({ packed, quads, workgroup }: GpuLimits): string {
+  return (packed ? 'p' : '') + (quads ? 'q' : '') + (workgroup > 0 ? 'w' : '')
 }

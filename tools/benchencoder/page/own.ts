@@ -23,11 +23,13 @@ const WAIT = Symbol('wait for the next')
 export class Own implements Engine {
   private readonly worker = new Worker('/own-worker.js')
   private readonly gpus = new Gpus((message, transfer) => {
-    if (message.kind === 'gpu-working') this.compiled = performance.now()
+    // It works first on its pipelines, and only then on notes.
+    if (message.kind === 'gpu-working' && this.pipelines-- > 0) this.compiled = performance.now()
     this.worker.postMessage(message, transfer)
   })
   /** When the GPU had the last of the weights, and when its last pipeline. */
   private written = 0
+  private pipelines = 0
   private compiled = 0
   private heard: (message: FromWorker) => void = () => {}
   private failed: (error: Error) => void = () => {}
@@ -37,6 +39,7 @@ export class Own implements Engine {
   constructor(private readonly device?: DeviceName) {
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if ('gpu' in data && data.kind === 'gpu-write' && data.data.byteLength > WEIGHTS) this.written = performance.now()
+      if ('gpu' in data && data.kind === 'gpu-pipeline') this.pipelines++
       if ('gpu' in data) this.gpus.hear(data)
       else this.heard(data)
     }
@@ -56,8 +59,8 @@ export class Own implements Engine {
     const [module, kernels, manifest] = [release.module, release.kernels, release.manifest].map(load)
     const wish: Wish = { threads, ...(this.device && { device: this.device }) }
     const opened = (async () => {
+      if (this.device === 'webgpu') this.gpus.take(await kernels!, true)
       this.tell({ kind: 'module', bytes: await module! })
-      if (this.device === 'webgpu') this.gpus.take(await kernels!)
       this.tell({ kind: 'kernels', bytes: await kernels!, wish })
       this.tell({ kind: 'manifest', model: MODEL, encoder: true, bytes: await manifest! })
     })()
