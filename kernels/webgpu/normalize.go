@@ -17,21 +17,17 @@ const (
 )
 
 func normalizePipelines(l Limits) []Pipeline {
-	var all []Pipeline
-	for _, quantizes := range []uint32{normalizeFloats, normalizeMultiplied} {
-		p, _ := normalizePipeline(l, 1, quantizes)
-		all = append(all, p)
-	}
-	return all
+	p, _ := normalizePipeline(l, 1)
+	return []Pipeline{p}
 }
 
 // normalizePipeline is the shader, and the rows of a workgroup.
-func normalizePipeline(l Limits, inPlace, quantizes uint32) (p Pipeline, rows int) {
+func normalizePipeline(l Limits, inPlace uint32) (p Pipeline, rows int) {
 	shader, rows := "normalize+normalize_shared+quantization", sharedRows
 	if l.Workgroup < sharedMemory {
 		shader, rows = "normalize+normalize_alone+quantization", aloneRows
 	}
-	return Pipeline{shader, []Constant{{"in_place", inPlace}, {"quantizes", quantizes}}}, rows
+	return Pipeline{shader, []Constant{{"in_place", inPlace}}}, rows
 }
 
 func (r *recording) normalize(o kernels.Normalize) error {
@@ -48,9 +44,9 @@ func (r *recording) normalize(o kernels.Normalize) error {
 			quantizes = normalizeMultiplied
 		}
 	}
-	p, rows := normalizePipeline(r.device.limits, inPlace, quantizes)
+	p, rows := normalizePipeline(r.device.limits, inPlace)
 	r.dispatch(p, [3]int{groups(o.In.Rows, rows), 1, 1},
-		[]uint32{uint32(o.In.Rows), uint32(o.In.Columns), bits(o.Norm.Epsilon)},
+		[]uint32{uint32(o.In.Rows), uint32(o.In.Columns), bits(o.Norm.Epsilon), quantizes},
 		o.In.Buffer, o.Norm.Gamma, o.Norm.Beta, out, r.or(o.Multiplier, 3), values, scales)
 	return nil
 }

@@ -13,12 +13,12 @@ const huge = 2.8e14; // of which squares are far from overflow
 const tiny = 5.421010862427522e-20; // 2⁻⁶⁴, which takes no digits away
 
 override in_place: u32 = 0; // 1: out is matrix
-override quantizes: u32 = 0; // 1: the answer too; 2: multiplied first
 
 struct Params {
   rows: u32,
   columns: u32,
   epsilon: f32,
+  quantizes: u32, // 1: the answer too; 2: multiplied first
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -59,12 +59,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
     let unit = ((matrix[first + c] - mean) * shrink - moments.x) * factor;
     let y = unit * gamma[c] + beta[c];
     put(first + c, y);
-    if (quantizes > 0) {
-      let x = multiplied(y, c);
-      range = max(range, vec2f(-x, x));
-    }
+    let x = multiplied(y, c);
+    range = max(range, vec2f(-x, x));
   }
-  if (quantizes == 0) {
+  if (p.quantizes == 0) {
     return;
   }
   range = largest(at, range);
@@ -72,8 +70,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
   let words = (columns + 15) / 16 * 4;
   for (var w = at.x; w < words; w += lanes) {
     var word = 0u;
+    var place = 1u; // SwiftShader shifts one lane at a time
     for (var c = 4 * w; c < min(4 * w + 4, columns); c++) {
-      word |= quantized(multiplied(got(first + c), c), g) << (8 * (c % 4));
+      word += place * quantized(multiplied(got(first + c), c), g);
+      place *= 256;
     }
     values[row * words + w] = word;
   }
@@ -98,7 +98,7 @@ fn got(i: u32) -> f32 {
 }
 
 fn multiplied(x: f32, c: u32) -> f32 {
-  if (quantizes == 2) {
+  if (p.quantizes == 2) {
     return x * multiplier[c];
   }
   return x;
