@@ -54,14 +54,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
     s30 += matrix[d + k] * w0;
     s31 += matrix[d + k] * w1;
   }
-  put(row, 8 * panel, s00);
-  put(row, 8 * panel + 4, s01);
-  put(row + 1, 8 * panel, s10);
-  put(row + 1, 8 * panel + 4, s11);
-  put(row + 2, 8 * panel, s20);
-  put(row + 2, 8 * panel + 4, s21);
-  put(row + 3, 8 * panel, s30);
-  put(row + 3, 8 * panel + 4, s31);
+  var sums = array<vec4f, 8>(s00, s01, s10, s11, s20, s21, s30, s31);
+  for (var i = 0u; i < 8; i++) {
+    put(row + i / 2, 8 * panel + 4 * (i % 2), sums[i]);
+  }
 }
 
 fn put(row: u32, column: u32, y: vec4f) {
