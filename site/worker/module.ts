@@ -318,7 +318,7 @@ function withoutCard(manifest: Uint8Array): Uint8Array {
 function limit({ limits }: Partial<Recorder>, which: number): number {
   if (limits === undefined) return 0
   const { binding, workgroup, invocations, packed, buffer } = limits
-  return Math.min([binding, workgroup, invocations, Number(packed), buffer][which] ?? 0, MOST)
+  return Math.min([binding, workgroup, invocations, Number(packed), 0, buffer][which] ?? 0, MOST)
 }
 
 function tooLarge(): Refusal {

@@ -49,6 +49,8 @@ const (
 	limitWorkgroup
 	limitInvocations
 	limitPacked
+	_
+	limitBuffer
 )
 
 func (g hostGPU) limit(which int32) uint32 { return uint32(gpuLimit(int32(g.hostDevice), which)) }
@@ -59,6 +61,7 @@ func (g hostGPU) Limits() webgpu.Limits {
 		Workgroup:   g.limit(limitWorkgroup),
 		Invocations: g.limit(limitInvocations),
 		Packed:      g.limit(limitPacked) != 0,
+		Buffer:      g.limit(limitBuffer),
 	}
 }
 
