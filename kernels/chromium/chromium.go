@@ -26,7 +26,7 @@ type Browser struct {
 }
 
 // Start starts a headless Chromium with extra command line flags, such as
-// "js-flags=--no-enable-avx-vnni". Every page comes from pages.
+// "js-flags=--no-enable-avx-vnni"; an empty one takes the flag away. Every page comes from pages.
 func Start(ctx context.Context, flags map[string]string, pages http.Handler) (*Browser, error) {
 	path := os.Getenv("BEDSIDE_CHROMIUM")
 	if path == "" {
@@ -49,7 +49,11 @@ func Start(ctx context.Context, flags map[string]string, pages http.Handler) (*B
 		chromedp.Flag("disable-renderer-backgrounding", true),
 	}
 	for name, value := range flags {
-		options = append(options, chromedp.Flag(name, value))
+		if value == "" {
+			options = append(options, chromedp.Flag(name, false))
+		} else {
+			options = append(options, chromedp.Flag(name, value))
+		}
 	}
 	allocator, stopAllocator := chromedp.NewExecAllocator(ctx, options...)
 	tab, stopTab := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))

@@ -32,7 +32,8 @@ const (
 
 // Limits are what an adapter states.
 type Limits struct {
-	Binding     uint32 // the most bytes of one binding, and of one buffer
+	Binding     uint32 // the most bytes of one binding
+	Buffer      uint32 // the most bytes of one buffer; 0 where that is no more
 	Workgroup   uint32 // bytes of memory that a workgroup shares; 0 where it is dear, on a GPU in software
 	Invocations uint32 // of a workgroup
 	Packed      bool   // WGSL has dot4I8Packed
@@ -56,7 +57,8 @@ const maxMemory = 1<<32 - 1<<16
 type Device struct {
 	host      Host
 	limits    Limits
-	end       uint32 // of what has been allocated
+	end       uint32   // of what has been allocated
+	ends      []uint32 // of the GPU buffers
 	nothing   [absent]kernels.Buffer
 	pipelines map[string]int32
 	lists     map[string]int32
@@ -90,35 +92,51 @@ func New(host Host) (*Device, error) {
 
 func (d *Device) Name() string { return "webgpu" }
 
-// Allocate fills GPU buffers of at most Limits.Binding bytes, one after another. No buffer
-// of ours lies in two of them.
+// Allocate fills GPU buffers of at most Limits.Binding bytes, one after another. A larger buffer of ours has one of its own, or
+// as many as it needs.
 func (d *Device) Allocate(sizes ...int) ([]kernels.Buffer, error) {
 	if d.lost {
 		return nil, kernels.ErrLost
 	}
 	buffers := make([]kernels.Buffer, len(sizes))
-	begin, end := uint64(d.end), uint64(d.end)
-	reserve := func() bool {
-		ok := end == begin || d.host.Reserve(uint32(end))
-		begin = end
-		return ok
-	}
+	end := uint64(d.end)
 	for i, n := range sizes {
-		if n < 0 || uint64(n) > uint64(d.limits.Binding) {
-			return nil, fmt.Errorf("webgpu: a buffer of %d bytes, where the GPU takes %d: %w", n, d.limits.Binding, kernels.ErrMemory)
+		room := uint64(max(0, n)+alignment-1) / alignment * alignment
+		if n < 0 || end+room > maxMemory {
+			return nil, fmt.Errorf("webgpu: %d bytes behind %d MiB are more than there may be: %w", n, end>>20, kernels.ErrMemory)
 		}
-		room := uint64(kernels.Padded(n, alignment))
-		if end+room-begin > uint64(d.limits.Binding) && !reserve() || end+room > maxMemory {
-			return nil, fmt.Errorf("webgpu: %d MiB were refused: %w", (end+room)>>20, kernels.ErrMemory)
+		if end+room-uint64(d.end) > uint64(d.limits.Binding) && !d.reserve(end) {
+			return nil, refused(end)
 		}
 		buffers[i] = kernels.Buffer{Address: uint32(end), Bytes: uint32(n)}
+		for ; room > d.limits.buffer(); room -= d.limits.buffer() {
+			if end += d.limits.buffer(); !d.reserve(end) {
+				return nil, refused(end)
+			}
+		}
 		end += room
 	}
-	if !reserve() {
-		return nil, fmt.Errorf("webgpu: %d MiB were refused: %w", end>>20, kernels.ErrMemory)
+	if !d.reserve(end) {
+		return nil, refused(end)
+	}
+	return buffers, nil
+}
+
+// reserve has the host make a GPU buffer up to an address.
+func (d *Device) reserve(end uint64) bool {
+	if end == uint64(d.end) {
+		return true
+	}
+	if !d.host.Reserve(uint32(end)) {
+		return false
 	}
 	d.end = uint32(end)
-	return buffers, nil
+	d.ends = append(d.ends, d.end)
+	return true
+}
+
+func refused(end uint64) error {
+	return fmt.Errorf("webgpu: %d MiB were refused: %w", end>>20, kernels.ErrMemory)
 }
 
 func (d *Device) Write(to kernels.Buffer, data []byte) error {
@@ -186,6 +204,9 @@ func (d *Device) Run(program []kernels.Op) error {
 			return fmt.Errorf("webgpu: operation %d, %T: %w", i, program[i], err)
 		}
 		i += used - 1
+	}
+	if r.refused != nil {
+		return fmt.Errorf("webgpu: %w", r.refused)
 	}
 	list, params := r.bytes()
 	if !d.host.Submit(d.list(list), params) {

@@ -115,9 +115,12 @@ func TestAllocate(t *testing.T) {
 	}
 }
 
+// maxMemory is more than addresses have.
+const maxMemory = 1 << 32
+
 func TestTooMuchMemory(t *testing.T) {
 	d, n := noted(t)
-	for _, sizes := range [][]int{{int(minimum.Binding) + 1}, {-1}, slices.Repeat([]int{int(minimum.Binding)}, 40)} {
+	for _, sizes := range [][]int{{-1}, {1 << 62, 1}, {maxMemory}, slices.Repeat([]int{int(minimum.Binding)}, 40)} {
 		if _, err := d.Allocate(sizes...); !errors.Is(err, kernels.ErrMemory) {
 			t.Errorf("%d buffers of %d bytes: %v", len(sizes), sizes[0], err)
 		}
@@ -282,8 +285,8 @@ func TestForgottenLists(t *testing.T) {
 	})
 }
 
-// checkBindings reads a list as ABI.md has it.
-func (n *notebook) checkBindings(t *testing.T, list []byte) {
+// checkBindings reads a list as ABI.md has it, and answers how many dispatches it has.
+func (n *notebook) checkBindings(t *testing.T, list []byte) (dispatches int) {
 	t.Helper()
 	next := func() uint32 {
 		word := binary.LittleEndian.Uint32(list)
@@ -304,7 +307,7 @@ func (n *notebook) checkBindings(t *testing.T, list []byte) {
 		var bound []kernels.Buffer
 		for range next() {
 			b := kernels.Buffer{Address: next(), Bytes: next()}
-			if b.Address%256 != 0 || b.Bytes%4 != 0 || b.Bytes == 0 || n.memory(b.Address, b.Bytes) < 0 {
+			if b.Address%256 != 0 || b.Bytes%4 != 0 || b.Bytes == 0 || n.memory(b.Address, b.Bytes) < 0 || b.Bytes > n.limits.Binding {
 				t.Errorf("%s: binding %d lies badly: %v", name, 1+len(bound), b)
 			}
 			for i, other := range bound {
@@ -321,6 +324,7 @@ func (n *notebook) checkBindings(t *testing.T, list []byte) {
 	if len(list) != 0 {
 		t.Errorf("%d bytes behind the last dispatch", len(list))
 	}
+	return int(count)
 }
 
 // TestWanted: hosts begin with the pipelines that an encoder in int8 uses, and no others.
@@ -338,7 +342,7 @@ func TestWanted(t *testing.T) {
 		out := r.matrix(rows, width)
 		program := []kernels.Op{kernels.Embed{Tokens: r.take(4 * rows), Places: r.take(4 * rows), Kinds: r.take(4 * rows), Word: table, Positions: table, Types: table,
 			Norm: kernels.Norm{Gamma: r.take(4 * width), Beta: r.take(4 * width)}, Out: out}}
-		program = slices.Concat(program, r.layer(rows, width, inner), r.layer(rows, width, inner))
+		program = slices.Concat(program, r.layer(rows, width, inner, 2), r.layer(rows, width, inner, 2))
 		// the pooler and the head, and before them a layer norm that nothing quantizes
 		norm := program[len(program)-1].(kernels.Normalize)
 		norm.Multiplier, norm.Quantized = kernels.Buffer{}, kernels.Quantized{}

@@ -20,22 +20,55 @@ func embedPipeline(first, second, onto uint32) Pipeline {
 // embed adds words and positions, then types, and normalizes the sum in place: a shader may not have the
 // bindings of all three tables.
 func (r *recording) embed(o kernels.Embed) error {
-	r.add(o.Out, 0, o.Tokens, o.Word, o.Places, o.Positions)
-	r.add(o.Out, 1, o.Kinds, o.Types, kernels.Buffer{}, kernels.Table{})
+	words, positions, types := r.tablePieces(o.Tokens, o.Word), r.tablePieces(o.Places, o.Positions), r.tablePieces(o.Kinds, o.Types)
+	for i := range max(len(words), len(positions)) {
+		r.add(o.Out, one(i > 0), at(words, i), at(positions, i))
+	}
+	for _, t := range types {
+		r.add(o.Out, 1, t, tablePiece{})
+	}
 	return r.normalize(kernels.Normalize{In: o.Out, Norm: o.Norm, Out: o.Out})
 }
 
-func (r *recording) add(out kernels.Matrix, onto uint32, ids kernels.Buffer, table kernels.Table, others kernels.Buffer, other kernels.Table) {
-	p := embedPipeline(kindOf(table), kindOf(other), onto)
-	r.dispatch(p, [3]int{cover(out.Columns, 64), groups(out.Rows, 4), 1}, []uint32{uint32(out.Rows), uint32(out.Columns)},
-		out.Buffer, ids, table.Values, r.or(table.Scales, 0), r.or(others, 1), r.or(other.Values, 2), r.or(other.Scales, 3))
+// tablePiece is what one binding holds of a table: elements from begin on.
+type tablePiece struct {
+	ids, values, scales kernels.Buffer
+	begin, count        uint32
 }
 
-func kindOf(t kernels.Table) uint32 {
+func (r *recording) tablePieces(ids kernels.Buffer, t kernels.Table) (pieces []tablePiece) {
+	width := uint32(1)
+	if t.Scales.Bytes == 0 {
+		width = 4
+	}
+	for begin, values := range r.device.pieces(t.Values) {
+		pieces = append(pieces, tablePiece{ids, values, t.Scales, begin / width, values.Bytes / width})
+	}
+	return pieces
+}
+
+// at is the i-th piece, or none.
+func at(pieces []tablePiece, i int) tablePiece {
+	if i < len(pieces) {
+		return pieces[i]
+	}
+	return tablePiece{}
+}
+
+func (r *recording) add(out kernels.Matrix, onto uint32, first, second tablePiece) {
+	if first.count == 0 {
+		first, second = second, first
+	}
+	r.dispatch(embedPipeline(first.kind(), second.kind(), onto), [3]int{cover(out.Columns, 64), groups(out.Rows, 4), 1},
+		[]uint32{uint32(out.Rows), uint32(out.Columns), first.begin, first.count, second.begin, second.count},
+		out.Buffer, first.ids, first.values, r.or(first.scales, 0), r.or(second.ids, 1), r.or(second.values, 2), r.or(second.scales, 3))
+}
+
+func (t tablePiece) kind() uint32 {
 	switch {
-	case t.Values.Bytes == 0:
+	case t.count == 0:
 		return tableAbsent
-	case t.Scales.Bytes == 0:
+	case t.scales.Bytes == 0:
 		return tableFloat
 	}
 	return tableInt8

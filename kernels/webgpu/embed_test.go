@@ -15,21 +15,24 @@ func TestEmbed(t *testing.T) {
 	each(t, func(t *testing.T, d kernels.Device) {
 		for kinds, s := range shapes {
 			t.Run(fmt.Sprintf("%dx%d", s.rows, s.columns), func(t *testing.T) {
-				r := rand.New(rand.NewPCG(uint64(s.rows), uint64(s.columns)))
-				// units are about 1; what rounding takes from the sum of three adds to the norm's error
-				embedding := []devicetest.Operand{{Data: make([]byte, 4*s.rows*s.columns), Compare: devicetest.Within(4e-6, 2e-6)},
-					{Data: devicetest.Floats(normals(r, s.columns))}, {Data: devicetest.Floats(normals(r, s.columns))}}
-				tables := []table{{rows: 11, packed: kinds&1 > 0}, {rows: 7, packed: kinds&2 > 0}, {rows: 2, packed: kinds&4 > 0}}
-				for _, of := range tables {
-					embedding = append(embedding, of.operands(r, s.rows, s.columns)...)
-				}
-				devicetest.Agree(t, d, embedding, func(_ kernels.Device, b []kernels.Buffer) []kernels.Op {
-					return []kernels.Op{kernels.Embed{Tokens: b[3], Places: b[6], Kinds: b[9],
-						Word: tables[0].at(b[4:], s.columns), Positions: tables[1].at(b[7:], s.columns), Types: tables[2].at(b[10:], s.columns),
-						Norm: kernels.Norm{Gamma: b[1], Beta: b[2], Epsilon: 1e-12}, Out: kernels.Matrix{Buffer: b[0], Rows: s.rows, Columns: s.columns}}}
-				})
+				testEmbed(t, d, s.rows, s.columns, [3]table{{rows: 11, packed: kinds&1 > 0}, {rows: 7, packed: kinds&2 > 0}, {rows: 2, packed: kinds&4 > 0}})
 			})
 		}
+	})
+}
+
+func testEmbed(t *testing.T, d kernels.Device, rows, columns int, tables [3]table) {
+	r := rand.New(rand.NewPCG(uint64(rows), uint64(columns)))
+	// units are about 1; what rounding takes from the sum of three adds to the norm's error
+	embedding := []devicetest.Operand{{Data: make([]byte, 4*rows*columns), Compare: devicetest.Within(4e-6, 2e-6)},
+		{Data: devicetest.Floats(normals(r, columns))}, {Data: devicetest.Floats(normals(r, columns))}}
+	for _, of := range tables {
+		embedding = append(embedding, of.operands(r, rows, columns)...)
+	}
+	devicetest.Agree(t, d, embedding, func(_ kernels.Device, b []kernels.Buffer) []kernels.Op {
+		return []kernels.Op{kernels.Embed{Tokens: b[3], Places: b[6], Kinds: b[9],
+			Word: tables[0].at(b[4:], columns), Positions: tables[1].at(b[7:], columns), Types: tables[2].at(b[10:], columns),
+			Norm: kernels.Norm{Gamma: b[1], Beta: b[2], Epsilon: 1e-12}, Out: kernels.Matrix{Buffer: b[0], Rows: rows, Columns: columns}}}
 	})
 }
 

@@ -68,9 +68,13 @@ func (r *recording) linear(o kernels.Linear, quantize *kernels.Quantize) error {
 		}
 	}
 	added, residual := r.residual(o.Residual, o.Out)
-	r.dispatch(linearPipeline(r.device.limits, input), [3]int{cover(o.Out.Columns, outputs), groups(o.Out.Rows, rows), 1},
-		[]uint32{uint32(o.Out.Rows), uint32(o.Weights.In), uint32(o.Weights.Out), uint32(cover(o.Weights.In, kernels.PackedDepth)), added},
-		values, scales, o.Weights.Weights, o.Weights.Scales, o.Weights.Sums, o.Bias, o.Out.Buffer, residual)
+	vectors := cover(o.Weights.In, kernels.PackedDepth)
+	for first, n := range r.device.outputs(o.Weights.Weights, o.Weights.Out, kernels.PanelWidth*kernels.PackedDepth*vectors) {
+		r.dispatch(linearPipeline(r.device.limits, input), [3]int{cover(n, outputs), groups(o.Out.Rows, rows), 1},
+			[]uint32{uint32(o.Out.Rows), uint32(o.Weights.In), uint32(n), uint32(vectors), uint32(o.Out.Columns), added},
+			values, scales, panels(o.Weights.Weights, kernels.PackedDepth*vectors, first, n), panels(o.Weights.Scales, 4, first, n),
+			panels(o.Weights.Sums, 4, first, n), panels(o.Bias, 4, first, n), behind(o.Out.Buffer, first), r.residualBehind(residual, first))
+	}
 	return nil
 }
 
@@ -83,6 +87,14 @@ func (r *recording) residual(residual, out kernels.Matrix) (uint32, kernels.Buff
 		return addOut, r.device.nothing[absent-1]
 	}
 	return addOther, residual.Buffer
+}
+
+// residualBehind is what is bound as a residual of outputs from first on.
+func (r *recording) residualBehind(residual kernels.Buffer, first int) kernels.Buffer {
+	if residual == r.device.nothing[absent-1] {
+		return residual
+	}
+	return behind(residual, first)
 }
 
 // quantizedAtOnce is the linear layer behind o, where it can do o's work: it alone reads what o would make,

@@ -17,8 +17,10 @@ func linearFloatPipeline(added uint32) Pipeline {
 
 func (r *recording) linearFloat(o kernels.LinearFloat) error {
 	added, residual := r.residual(o.Residual, o.Out)
-	r.dispatch(linearFloatPipeline(added), [3]int{cover(o.Out.Columns, linearFloatOutputs), groups(o.Out.Rows, linearFloatRows), 1},
-		[]uint32{uint32(o.Out.Rows), uint32(o.Weights.In), uint32(o.Weights.Out)},
-		o.In.Buffer, o.Weights.Weights, o.Bias, o.Out.Buffer, residual)
+	for first, n := range r.device.outputs(o.Weights.Weights, o.Weights.Out, 4*kernels.PanelWidth*o.Weights.In) {
+		r.dispatch(linearFloatPipeline(added), [3]int{cover(n, linearFloatOutputs), groups(o.Out.Rows, linearFloatRows), 1},
+			[]uint32{uint32(o.Out.Rows), uint32(o.Weights.In), uint32(n), uint32(o.Out.Columns)},
+			o.In.Buffer, panels(o.Weights.Weights, 4*o.Weights.In, first, n), panels(o.Bias, 4, first, n), behind(o.Out.Buffer, first), r.residualBehind(residual, first))
+	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 
 	"bedside/kernels"
@@ -74,7 +75,7 @@ func TestMeasureHost(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := &room{t, d}
-		devicetest.Run(t, d, slices.Repeat(r.layer(16, 64, 256), layers))
+		devicetest.Run(t, d, slices.Repeat(r.layer(16, 64, 256, 2), layers))
 		if err := tab.Settle(); err != nil {
 			t.Fatal(err)
 		}
@@ -88,8 +89,100 @@ func TestMeasureHost(t *testing.T) {
 	}
 }
 
+// TestMeasureKernels prints what each kernel of a forward of 128 tokens takes on the GPU's own clock, in the MiniLM-L6 shape; where
+// there is no clock, what the forward takes.
+func TestMeasureKernels(t *testing.T) {
+	if os.Getenv("BEDSIDE_BENCH") == "" {
+		t.Skip("set BEDSIDE_BENCH=1 to measure")
+	}
+	const layers, rows, width, inner, heads, rounds = 6, 128, 384, 1536, 12, 5
+	tab, name := openAsThePage(t)
+	defer tab.Close()
+	d, err := webgpu.New(tab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	devicetest.Run(t, d, slices.Repeat((&room{t, d}).layer(rows, width, inner, heads), layers))
+	if err := tab.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := tab.Time(1, rounds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(whole)
+	times, err := tab.Kernels(rounds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := "by its clock"
+	if len(times) == 0 {
+		clock = "which has no clock"
+	}
+	fmt.Printf("| %d layers, %d rows, on %s, %s | dispatches | ms | share |\n|---|--:|--:|--:|\n", layers, rows, name, clock)
+	printKernels(times)
+	fmt.Printf("| the whole, wall time%s | %d | %.2f | |\n", ofPeak(layers*perLayer(rows, width, inner), whole[rounds/2]), tab.Dispatches(), whole[rounds/2])
+}
+
+// openAsThePage opens a GPU as the page has it: without packed dots where it is made of software.
+func openAsThePage(t *testing.T) (tab *chromium.Tab, name string) {
+	t.Helper()
+	for _, unpacked := range []bool{false, true} {
+		var err error
+		if tab, err = startBrowser(t).Open(chromium.Options{Unpacked: unpacked}); err != nil {
+			t.Fatal(err)
+		}
+		var software bool
+		if name, software, err = tab.Adapter(); err != nil {
+			t.Fatal(err)
+		}
+		if software == unpacked {
+			break
+		}
+		tab.Close()
+	}
+	return tab, name
+}
+
+// printKernels prints the median of the rounds, kernel by kernel.
+func printKernels(rounds [][]chromium.Kernel) {
+	if len(rounds) == 0 {
+		return
+	}
+	all := 0.0
+	medians := make([]float64, len(rounds[0]))
+	for i := range medians {
+		var times []float64
+		for _, round := range rounds {
+			times = append(times, round[i].MS)
+		}
+		slices.Sort(times)
+		medians[i] = times[len(times)/2]
+		all += medians[i]
+	}
+	for i, kernel := range rounds[0] {
+		fmt.Printf("| %s | %d | %.2f | %.0f %% |\n", kernel.Name, kernel.Dispatches, medians[i], 100*medians[i]/all)
+	}
+	fmt.Printf("| all kernels | | %.2f | |\n", all)
+}
+
+// perLayer is multiply-adds: dense layers and attention.
+func perLayer(rows, width, inner float64) float64 {
+	return rows*width*(4*width+2*inner) + 2*rows*rows*width
+}
+
+// ofPeak is the share of the card's peak that so many multiply-adds in some milliseconds are, where BEDSIDE_PEAK tells it
+// in TFLOPS.
+func ofPeak(macs, ms float64) string {
+	peak, err := strconv.ParseFloat(os.Getenv("BEDSIDE_PEAK"), 64)
+	if err != nil || peak <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%.2f %% of %g TFLOPS)", 100*2*macs/(ms/1e3)/(peak*1e12), peak)
+}
+
 // layer is the operations of one, as an encoder has them.
-func (r *room) layer(rows, width, inner int) []kernels.Op {
+func (r *room) layer(rows, width, inner, heads int) []kernels.Op {
 	hidden, context, wide := r.matrix(rows, width), r.matrix(rows, width), r.matrix(rows, max(3*width, inner))
 	shaped := func(columns int) kernels.Matrix {
 		return kernels.Matrix{Buffer: wide.Buffer, Rows: rows, Columns: columns}
@@ -109,7 +202,7 @@ func (r *room) layer(rows, width, inner int) []kernels.Op {
 	}
 	return []kernels.Op{
 		linear(width, shaped(3*width), kernels.Matrix{}),
-		kernels.Attention{QKV: shaped(3 * width), Heads: 2, Sequences: []kernels.Sequence{{Rows: rows, Keys: rows}}, Out: context},
+		kernels.Attention{QKV: shaped(3 * width), Heads: heads, Sequences: []kernels.Sequence{{Rows: rows, Keys: rows}}, Out: context},
 		kernels.Quantize{In: context, Multiplier: r.take(4 * width), Out: quantized(width)},
 		linear(width, hidden, hidden),
 		normalize(),

@@ -55,6 +55,7 @@ type recording struct {
 	list       []byte
 	params     []byte
 	dispatches uint32
+	refused    error // why the list cannot be run
 }
 
 // dispatch appends one. The shader sees params as its uniform at binding 0, and buffers as
@@ -69,6 +70,9 @@ func (r *recording) dispatch(p Pipeline, groups [3]int, params []uint32, buffers
 	r.words(uint32(r.device.pipeline(p)), uint32(groups[0]), uint32(groups[1]), uint32(groups[2]),
 		uint32(at), uint32(len(r.params)-at), uint32(len(buffers)))
 	for _, b := range buffers {
+		if n := r.device.bindable(b, 0); n < b.Bytes && r.refused == nil {
+			r.refused = fmt.Errorf("%s: an operand of %d bytes, where %d can be bound: %w", p.Shader, b.Bytes, n, kernels.ErrMemory)
+		}
 		r.words(b.Address, uint32(kernels.Padded(int(b.Bytes), 4)))
 	}
 	r.dispatches++

@@ -111,13 +111,14 @@ export class Gpu {
   write(to: number, data: Uint8Array): void {
     if (this.gone) return
     this.send()
-    const [buffer, at] = this.at(to)
-    const whole = data.length & ~3
-    this.device.queue.writeBuffer(buffer, at, data as Uint8Array<ArrayBuffer>, 0, whole)
-    if (whole === data.length) return
-    const rest = new Uint8Array(4) // writes are of whole words; buffers of ours never share one
-    rest.set(data.subarray(whole))
-    this.device.queue.writeBuffer(buffer, at + whole, rest)
+    for (const { buffer, at, from, length } of this.parts(to, data.length)) {
+      const whole = length & ~3
+      this.device.queue.writeBuffer(buffer, at, data as Uint8Array<ArrayBuffer>, from, whole)
+      if (whole === length) continue
+      const rest = new Uint8Array(4) // writes are of whole words; buffers of ours never share one
+      rest.set(data.subarray(from + whole))
+      this.device.queue.writeBuffer(buffer, at + whole, rest)
+    }
   }
 
   /** Begins to compile a pipeline that will be asked for. */
@@ -214,9 +215,10 @@ export class Gpu {
     const [work, sent] = [this.work, performance.now()]
     this.commands ??= this.device.createCommandEncoder()
     let to = 0
-    for (const [i, { from }] of asked.entries()) {
-      const [buffer, at] = this.at(from)
-      this.commands.copyBufferToBuffer(buffer, at, this.staging!, to, places[i]!)
+    for (const [i, range] of asked.entries()) {
+      for (const { buffer, at, from, length } of this.parts(range.from, places[i]!)) {
+        this.commands.copyBufferToBuffer(buffer, at, this.staging!, to + from, length)
+      }
       to += places[i]!
     }
     this.send()
@@ -320,6 +322,16 @@ export class Gpu {
   private at(address: number): [GPUBuffer, number] {
     const { begin, buffer } = this.memory.findLast(({ begin }) => begin <= address)!
     return [buffer, address - begin]
+  }
+
+  /** The parts of a range, by the GPU buffers that they lie in. */
+  private *parts(address: number, bytes: number): Generator<{ buffer: GPUBuffer; at: number; from: number; length: number }> {
+    for (let from = 0; from < bytes; ) {
+      const [buffer, at] = this.at(address + from)
+      const length = Math.min(bytes - from, buffer.size - at)
+      yield { buffer, at, from, length }
+      from += length
+    }
   }
 
   private module(shader: string): GPUShaderModule {

@@ -50,6 +50,7 @@ const (
 	limitInvocations
 	limitPacked
 	limitQuads
+	limitBuffer
 )
 
 func (g hostGPU) limit(which int32) uint32 { return uint32(gpuLimit(int32(g.hostDevice), which)) }
@@ -61,6 +62,7 @@ func (g hostGPU) Limits() webgpu.Limits {
 		Invocations: g.limit(limitInvocations),
 		Packed:      g.limit(limitPacked) != 0,
 		Quads:       g.limit(limitQuads) != 0,
+		Buffer:      g.limit(limitBuffer),
 	}
 }
 

@@ -30,8 +30,18 @@ var ErrNoBrowser = chromium.ErrNoBrowser
 // Browser is a running Chromium with WebGPU.
 type Browser struct{ *chromium.Browser }
 
-// Start starts a headless Chromium; its GPU is SwiftShader where the machine has none. It needs the
-// sources of the page, in a folder above the working directory.
+// flags are those of a Chromium with WebGPU, whose GPUs have exact clocks. With BEDSIDE_GPU set, the machine's GPU is used by way
+// of Vulkan, and otherwise SwiftShader.
+func flags() map[string]string {
+	all := map[string]string{"enable-unsafe-webgpu": "true", "enable-webgpu-developer-features": "true"}
+	if os.Getenv("BEDSIDE_GPU") != "" {
+		all["disable-gpu"] = "" // is not wanted
+		all["ignore-gpu-blocklist"], all["use-angle"], all["enable-features"] = "true", "vulkan", "Vulkan"
+	}
+	return all
+}
+
+// Start starts a headless Chromium. It needs the sources of the page, in a folder above the working directory.
 func Start(ctx context.Context) (*Browser, error) {
 	script, err := bundle()
 	if err != nil {
@@ -43,7 +53,7 @@ func Start(ctx context.Context) (*Browser, error) {
 		_, _ = w.Write(script)
 	})
 	pages.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) })
-	b, err := chromium.Start(ctx, map[string]string{"enable-unsafe-webgpu": "true"}, pages)
+	b, err := chromium.Start(ctx, flags(), pages)
 	if err != nil {
 		return nil, err
 	}
@@ -233,6 +243,30 @@ func (t *Tab) Encode(rounds int) (times []float64, err error) {
 	err = t.page.Ask(map[string]any{"kind": "encode", "list": t.last.list, "params": base64.StdEncoding.EncodeToString(t.last.params),
 		"rounds": rounds}, &times)
 	return times, err
+}
+
+// Kernel is what the dispatches of one pipeline took together.
+type Kernel struct {
+	Name       string
+	Dispatches int
+	MS         float64
+}
+
+// Kernels submits the last list again, each dispatch on the GPU's own clock; no rounds where it has none.
+func (t *Tab) Kernels(rounds int) (times [][]Kernel, err error) {
+	err = t.page.Ask(map[string]any{"kind": "kernels", "list": t.last.list, "params": base64.StdEncoding.EncodeToString(t.last.params),
+		"rounds": rounds}, &times)
+	return times, err
+}
+
+// Adapter is what computes, and whether that is a processor that plays a GPU.
+func (t *Tab) Adapter() (name string, software bool, err error) {
+	var a struct {
+		Name     string
+		Software bool
+	}
+	err = t.page.Ask(map[string]any{"kind": "adapter"}, &a)
+	return a.Name, a.Software, err
 }
 
 func (t *Tab) time(list int32, params []byte, repeats, rounds int) (times []float64, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/gogpu/wgpu"
@@ -88,12 +89,14 @@ func (h *Host) Reserve(end uint32) bool {
 }
 
 func (h *Host) Write(to uint32, data []byte) {
-	buffer, at := h.at(to)
 	whole := append([]byte(nil), data...)
 	for len(whole)%4 != 0 {
 		whole = append(whole, 0)
 	}
-	h.fail(h.gpu.device.Queue().WriteBuffer(buffer, at, whole))
+	for from, n := range h.parts(to, len(whole)) {
+		buffer, at := h.at(to + uint32(from))
+		h.fail(h.gpu.device.Queue().WriteBuffer(buffer, at, whole[from:from+n]))
+	}
 }
 
 func (h *Host) Record(list []byte) int32 {
@@ -216,9 +219,11 @@ func (h *Host) fetch(s span) ([]byte, error) {
 		return nil, err
 	}
 	defer staging.Release()
-	buffer, at := h.at(s.from)
 	if err := h.submit(func(commands *wgpu.CommandEncoder) error {
-		commands.CopyBufferToBuffer(buffer, at, staging, 0, size)
+		for from, n := range h.parts(s.from, int(size)) {
+			buffer, at := h.at(s.from + uint32(from))
+			commands.CopyBufferToBuffer(buffer, at, staging, uint64(from), uint64(n))
+		}
 		return nil
 	}); err != nil {
 		return nil, err
@@ -247,6 +252,20 @@ func (h *Host) at(address uint32) (*wgpu.Buffer, uint64) {
 		i--
 	}
 	return h.memory[i].buffer, uint64(address - h.memory[i].begin)
+}
+
+// parts are those of a range that lie in one buffer each: where they begin in it, and their bytes.
+func (h *Host) parts(address uint32, bytes int) iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		for from := 0; from < bytes; {
+			buffer, at := h.at(address + uint32(from))
+			n := min(bytes-from, int(buffer.Size()-at))
+			if !yield(from, n) {
+				return
+			}
+			from += n
+		}
+	}
 }
 
 func (h *Host) fail(err error) {

@@ -49,9 +49,9 @@ func Start() (*GPU, error) {
 		instance.Release()
 		return nil, fmt.Errorf("native: opening %s: %w", adapter.Info().Name, err)
 	}
-	most := min(device.Limits().MaxStorageBufferBindingSize, 1<<30)
+	binding, buffer := min(device.Limits().MaxStorageBufferBindingSize, 1<<30), min(device.Limits().MaxBufferSize, 1<<30)
 	// The least that the specification lets an adapter have, so that no shader of ours takes more.
-	limits := webgpu.Limits{Binding: uint32(most), Workgroup: 16384, Invocations: 256}
+	limits := webgpu.Limits{Binding: uint32(min(binding, buffer)), Buffer: uint32(buffer), Workgroup: 16384, Invocations: 256}
 	if adapter.Info().DeviceType == gputypes.DeviceTypeCPU {
 		limits.Workgroup = 0 // as hosts say of a processor that plays a GPU; lavapipe compiles barriers in minutes
 	}

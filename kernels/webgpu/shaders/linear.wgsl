@@ -11,6 +11,7 @@ struct Params {
   inputs: u32,
   outputs: u32,
   vectors: u32, // depth / 16
+  width: u32, // of a row of out: where outputs are a part of all, out and residual begin with the first of them
   added: u32, // the residual: 0 none, 1 what out holds, 2 residual
 }
 
@@ -37,7 +38,7 @@ fn store(row: u32, column: u32, y: f32) {
   if (column >= p.outputs) {
     return;
   }
-  let i = row * p.outputs + column;
+  let i = row * p.width + column;
   var z = y;
   if (p.added == 1) {
     z += out[i];

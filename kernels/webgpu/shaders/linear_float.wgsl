@@ -12,6 +12,7 @@ struct Params {
   rows: u32,
   inputs: u32,
   outputs: u32,
+  width: u32, // of a row of out: where outputs are a part of all, out and residual begin with the first of them
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -74,7 +75,7 @@ fn store(row: u32, column: u32, y: f32) {
   if (column >= p.outputs) {
     return;
   }
-  let i = row * p.outputs + column;
+  let i = row * p.width + column;
   if (added == 1) {
     out[i] += y;
   } else if (added == 2) {
