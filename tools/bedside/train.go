@@ -335,7 +335,7 @@ func (c *trainCommand) cited() ([]weights.Evaluation, error) {
 		}
 		e := evaluate.Evaluation(protocol, report)
 		if c.Measure != "" || len(out) > 0 { // the card has its tables already
-			e.PerLabel, e.Bins = nil, nil
+			e.PerLabel, e.Bins, e.Curve, e.Pairs = nil, nil, nil, nil
 		}
 		out = append(out, e)
 	}
