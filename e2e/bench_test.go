@@ -67,7 +67,7 @@ func TestMeasureModels(t *testing.T) {
 	tab.frame.must(`'Chromium ' + navigator.userAgent.match(/Chrom[a-z]*\/(\d+)/)[1]`, &out.Browser)
 	fmt.Println("\n| model | a note in Chromium, the module alone: median | p99 |\n|---|--:|--:|")
 	for i := range release(t).Models {
-		name := tab.pick(i)
+		name := tab.take(i)
 		var took []float64
 		tab.frame.must(`(async () => {
 			const out = []

@@ -207,7 +207,7 @@ func TestPickingAModel(t *testing.T) {
 		{"section", "Doctor: Are you allergic to any medicine?\nPatient: Yes, penicillin gives me hives.", "ALLERGY"},
 		{"category", "Chronic heart failure with atrial fibrillation and severe aortic stenosis.", "Cardiovascular"},
 	} {
-		name := tab.pick(i)
+		name := tab.take(i)
 		tab.write(c.note)
 		if got := tab.labels(); name != c.name || len(got) == 0 || got[0].Label != c.label {
 			t.Errorf("model %d, %q, says %v, want %q of %q", i, name, got, c.label, c.name)
@@ -217,8 +217,8 @@ func TestPickingAModel(t *testing.T) {
 	tab.frame.quiet()
 }
 
-// pick has the page take another of its models, and gives its name.
-func (tab *tab) pick(model int) (name string) {
+// take has the page take another of its models, and gives its name.
+func (tab *tab) take(model int) (name string) {
 	tab.frame.t.Helper()
 	tab.frame.must(`(() => {
 		const picker = `+shadow+`.querySelector('#model')

@@ -40,6 +40,9 @@ type Measured struct {
 // Measure takes the figures of a run's answers.
 func Measure(run Run, asked Asked, seed uint64) (Measured, error) {
 	m := Measured{Run: run, Command: asked.Command, Shared: asked.Shared, Repeats: len(asked.Runs)}
+	if len(asked.Runs) == 0 {
+		return m, fmt.Errorf("run %q: no note was answered", run.Protocol)
+	}
 	var err error
 	if m.Figures, err = mean(asked.Runs); err != nil {
 		return m, fmt.Errorf("run %q: %w", run.Protocol, err)

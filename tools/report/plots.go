@@ -70,7 +70,7 @@ func reliability(bins []weights.Bin) ([]byte, error) {
 	return svg(p, side, side)
 }
 
-// leastShown is how many notes the share right is worth drawing of.
+// leastShown is how many notes the share right is worth drawing of, but a tenth of all will do.
 const leastShown = 20
 
 // coverage plots how often the top label is right against the share of notes answered,
@@ -83,7 +83,7 @@ func coverage(r metrics.Report) ([]byte, error) {
 	least := r.RightIfSure
 	for i, point := range r.Curve {
 		notes := int(math.Round(point.Answered * float64(r.N)))
-		if notes < leastShown && i+1 < len(r.Curve) {
+		if notes < min(leastShown, r.N/10) && i+1 < len(r.Curve) {
 			continue
 		}
 		low, high := wilson(point.Accuracy, notes)
@@ -126,7 +126,7 @@ func byLabel(labels []weights.LabelFigure) ([]byte, error) {
 	var names []string
 	for _, l := range sorted {
 		values = append(values, 100*l.F1)
-		names = append(names, fmt.Sprintf("%s (%d)", l.Label, l.Support))
+		names = append(names, fmt.Sprintf("%s (%d)", shortened(l.Label), l.Support))
 	}
 	bars, err := plotter.NewBarChart(values, vg.Points(9))
 	if err != nil {
@@ -138,6 +138,16 @@ func byLabel(labels []weights.LabelFigure) ([]byte, error) {
 	p.Y.Tick.Label.Color, p.Y.LineStyle.Width = ink, 0
 	p.X.Min, p.X.Max = 0, 100
 	return svg(p, 6.5*vg.Inch, vg.Points(float64(50+14*len(names))))
+}
+
+// maxName is how many characters of a label's name a plot has room for.
+const maxName = 40
+
+func shortened(name string) string {
+	if runes := []rune(line(name)); len(runes) > maxName {
+		return string(runes[:maxName-1]) + "…"
+	}
+	return line(name)
 }
 
 // newPlot has the look that all share.

@@ -36,7 +36,7 @@ type Plot struct {
 // itself.
 func Write(title string, models []Model, on Machine, plots string) ([]byte, []Plot, error) {
 	w := &writer{dir: plots}
-	w.line("# %s\n", title)
+	w.line("# %s\n", cell(title))
 	w.preface()
 	w.overview(models)
 	w.use(models, on)
@@ -112,7 +112,7 @@ func (w *writer) use(models []Model, on Machine) {
 }
 
 func (w *writer) model(m Model) {
-	w.line("## %s\n", line(m.Manifest.Title))
+	w.line("## %s\n", cell(m.Manifest.Title))
 	w.line("<a id=\"%s\"></a>%s %d labels; %s.\n", anchor(m), cell(m.Manifest.Question), len(m.Manifest.Task.Labels), kind(m.Manifest))
 	for _, remark := range m.Remarks {
 		w.line("**%s**\n", cell(remark))
