@@ -51,7 +51,7 @@ func TestMeasure(t *testing.T) {
 }
 
 // TestMeasureModels times every model that the page ships with, in the page: the module alone,
-// on notes of the bench's size, after some in which V8 still compiles. BEDSIDE_CHROMIUM names
+// on notes of the bench's size, after some in which V8 still compiles. BEDSIDE_SPEED names
 // a file for "bedside report".
 func TestMeasureModels(t *testing.T) {
 	if os.Getenv("BEDSIDE_BENCH") != "1" {
@@ -79,7 +79,7 @@ func TestMeasureModels(t *testing.T) {
 		fmt.Printf("| %s | %.2f ms | %.2f ms |\n", name, quantile(took, .5), quantile(took, .99))
 	}
 	tab.outer.stop()
-	path := os.Getenv("BEDSIDE_CHROMIUM")
+	path := os.Getenv("BEDSIDE_SPEED")
 	if path == "" {
 		return
 	}

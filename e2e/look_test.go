@@ -67,6 +67,11 @@ var states = []struct{ name, enter, leave string }{
 	{"all-labels", shadow + `.querySelector('#all')?.click()`, shadow + `.querySelector('#all')?.click()`},
 	{"numbers", shadow + `.querySelector('#features').open = true`, shadow + `.querySelector('#features').open = false`},
 	{"card", shadow + `.querySelector('#card-open').click()`, shadow + `.querySelector('dialog#card').close()`},
+	{"plots", shadow + `.querySelector('#card-open').click(); setTimeout(() => {
+		const card = ` + shadow + `.querySelector('dialog#card')
+		card.querySelectorAll('details').forEach((details) => { details.open = true })
+		card.querySelector('.plots')?.scrollIntoView()
+	}, 20)`, shadow + `.querySelector('dialog#card').close()`},
 	{"proof", shadow + `.querySelector('#proof-open').click()`, shadow + `.querySelector('dialog#proof').close()`},
 }
 

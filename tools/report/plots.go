@@ -35,8 +35,9 @@ const (
 )
 
 // reliability plots what the most probable label claims against how often it is true.
-// Bars are Wilson's 95 % intervals; a dot's area is that of the notes behind it.
-func reliability(bins []weights.Bin) ([]byte, error) {
+// Bars are Wilson's 95 % intervals, with an answer counting for the share distinct of a
+// note; a dot's area is that of the answers behind it.
+func reliability(bins []weights.Bin, distinct float64) ([]byte, error) {
 	p := newPlot("claimed by the top label, %", "right, %")
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 100, 0, 100
 	ideal, err := plotter.NewLine(plotter.XYs{{X: 0, Y: 0}, {X: 100, Y: 100}})
@@ -54,7 +55,7 @@ func reliability(bins []weights.Bin) ([]byte, error) {
 			continue
 		}
 		x := 100 * bin.Confidence
-		low, high := wilson(bin.Accuracy, bin.Count)
+		low, high := wilson(bin.Accuracy, distinct*float64(bin.Count))
 		bar, err := plotter.NewLine(plotter.XYs{{X: x, Y: 100 * low}, {X: x, Y: 100 * high}})
 		if err != nil {
 			return nil, err
@@ -74,16 +75,16 @@ func reliability(bins []weights.Bin) ([]byte, error) {
 const leastShown = 20
 
 // coverage plots how often the top label is right against the share of notes answered,
-// surest first, with Wilson's 95 % intervals; the mark is where the model stands when it
-// says "not sure".
-func coverage(r metrics.Report) ([]byte, error) {
+// surest first, with Wilson's 95 % intervals as above; the mark is where the model stands
+// when it says "not sure".
+func coverage(r metrics.Report, distinct float64) ([]byte, error) {
 	p := newPlot("notes answered, the surest first, %", "top label right, %")
 	var line plotter.XYs
 	var above, below plotter.XYs
 	least := r.RightIfSure
 	for i, point := range r.Curve {
-		notes := int(math.Round(point.Answered * float64(r.N)))
-		if notes < min(leastShown, r.N/10) && i+1 < len(r.Curve) {
+		notes := distinct * point.Answered * float64(r.N)
+		if notes < min(leastShown, distinct*float64(r.N)/10) && i+1 < len(r.Curve) {
 			continue
 		}
 		low, high := wilson(point.Accuracy, notes)
@@ -153,7 +154,7 @@ func shortened(name string) string {
 // newPlot has the look that all share.
 func newPlot(x, y string) *plot.Plot {
 	p := plot.New()
-	p.BackgroundColor = color.Transparent // svg paints the margins too
+	p.BackgroundColor = nil // svg paints the margins too
 	p.X.Label.Text, p.Y.Label.Text = x, y
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Color, axis.Padding = hair, 0
@@ -201,13 +202,12 @@ func svg(p *plot.Plot, width, height vg.Length) ([]byte, error) {
 	return family.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans, Arial, Helvetica, sans-serif")), nil
 }
 
-// wilson is the 95 % score interval of a share of n.
-func wilson(share float64, n int) (low, high float64) {
+// wilson is the 95 % score interval of a share of so many.
+func wilson(share, of float64) (low, high float64) {
 	const z = 1.959964
-	if n == 0 {
+	if of == 0 {
 		return 0, 1
 	}
-	of := float64(n)
 	centre := (share + z*z/(2*of)) / (1 + z*z/of)
 	half := z / (1 + z*z/of) * math.Sqrt(share*(1-share)/of+z*z/(4*of*of))
 	return max(0, centre-half), min(1, centre+half)

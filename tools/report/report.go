@@ -202,8 +202,9 @@ func (w *writer) run(m Model, r Measured, file string) {
 }
 
 func (w *writer) curves(r Measured, file string) {
-	w.plot(file+"-reliability.svg", spokenReliability(r.Tables.Reliability), func() ([]byte, error) { return reliability(r.Tables.Reliability) })
-	w.plot(file+"-coverage.svg", spokenCoverage(r.Tables.Curve), func() ([]byte, error) { return coverage(r.Tables) })
+	distinct := float64(r.Notes) / float64(r.Tables.N)
+	w.plot(file+"-reliability.svg", spokenReliability(r.Tables.Reliability), func() ([]byte, error) { return reliability(r.Tables.Reliability, distinct) })
+	w.plot(file+"-coverage.svg", spokenCoverage(r.Tables.Curve), func() ([]byte, error) { return coverage(r.Tables, distinct) })
 	w.line("\nLeft: confidence keeps its word where the dots lie on the broken line; larger dots stand for more notes, bars are Wilson's 95 %%")
 	w.line("intervals. Right: the top label's accuracy if only the surest notes are answered. The square is where the model stands by")
 	w.line("its own thresholds: it asserts something for %.1f %% of notes, and its top assertion is right for %.1f %% of those.\n", 100*r.Tables.Coverage, 100*r.Tables.RightIfSure)

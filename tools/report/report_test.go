@@ -190,8 +190,8 @@ func TestPlotsOfLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, draw := range map[string]func() ([]byte, error){
-		"reliability": func() ([]byte, error) { return reliability(r.Reliability) },
-		"coverage":    func() ([]byte, error) { return coverage(r) },
+		"reliability": func() ([]byte, error) { return reliability(r.Reliability, 1) },
+		"coverage":    func() ([]byte, error) { return coverage(r, 1) },
 		"labels":      func() ([]byte, error) { return byLabel(r.PerLabel) },
 		"many labels": func() ([]byte, error) { return byLabel(make([]weights.LabelFigure, 3000)) },
 	} {
