@@ -47,8 +47,9 @@ func Pool(runs []Answers) Answers {
 // notes moves a figure, not how far other training data would.
 //
 // Macro-F1 of a draw is over the labels that occur in it, be it only by mistake: a label
-// of one note is in two draws of three, and its absence is no error. Calibration error
-// grows by being resampled; see CalibratedECE.
+// of one note is in two draws of three, and its absence is no error. Calibration error has
+// no interval: drawing notes adds to it what chance adds, so that the interval would lie
+// above the figure. CalibratedECE says what chance adds.
 func Intervals(runs []Answers, resamples int, seed uint64) (low, high Report, err error) {
 	if len(runs) == 0 || resamples < 1 {
 		return low, high, errors.New("nothing to take intervals of")
@@ -104,7 +105,6 @@ func percentile(reports []Report, q float64) Report {
 		RecallAt3:   figure(func(r Report) float64 { return r.RecallAt3 }),
 		LRAP:        figure(func(r Report) float64 { return r.LRAP }),
 		MAP:         figure(func(r Report) float64 { return r.MAP }),
-		ECE:         figure(func(r Report) float64 { return r.ECE }),
 		Coverage:    figure(func(r Report) float64 { return r.Coverage }),
 		RightIfSure: figure(func(r Report) float64 { return r.RightIfSure }),
 	}
@@ -149,12 +149,12 @@ type sample struct {
 
 // counted is one example.
 type counted struct {
-	note                          int // position in a draw
-	truth, predicted              []int
-	hits                          int
-	exact, top, labelled          bool
-	sure, sureRight               bool
-	recall, precision, confidence float64
+	note                 int // position in a draw
+	truth, predicted     []int
+	hits                 int
+	exact, top, labelled bool
+	sure, sureRight      bool
+	recall, precision    float64
 }
 
 // ranking is the examples by falling probability of one label.
@@ -178,7 +178,7 @@ func newSample(a Answers, notes map[int]int) *sample {
 			hits:  len(truth) - len(without(truth, predicted[i])),
 			exact: slices.Equal(predicted[i], truth), top: has(truth, ranked[i][0]), labelled: len(truth) > 0,
 			sure: sure > 0, sureRight: right > 0,
-			recall: recallAt(3, one.Truth, ranked[i:i+1]), precision: rankingPrecision(one), confidence: a.row(i)[ranked[i][0]],
+			recall: recallAt(3, one.Truth, ranked[i:i+1]), precision: rankingPrecision(one),
 		}
 		s.examples = append(s.examples, c)
 		for _, l := range slices.Concat(truth, predicted[i]) {
@@ -225,7 +225,6 @@ func (s *sample) measure(drawn []int) Report {
 	var n, labelled, sure, hits, decisions float64
 	var r Report
 	hit, of := make([]float64, s.labels), make([]float64, s.labels)
-	var gap [Bins]float64
 	for _, c := range s.examples {
 		w := float64(drawn[c.note])
 		if w == 0 {
@@ -241,7 +240,6 @@ func (s *sample) measure(drawn []int) Report {
 		sure += w * number(c.sure)
 		hits += w * float64(c.hits)
 		decisions += w * float64(len(c.truth)+len(c.predicted))
-		gap[binOf(c.confidence)] += w * (c.confidence - number(c.top))
 		for _, l := range c.truth {
 			of[l] += w
 			if has(c.predicted, l) {
@@ -251,9 +249,6 @@ func (s *sample) measure(drawn []int) Report {
 		for _, l := range c.predicted {
 			of[l] += w
 		}
-	}
-	for _, g := range gap {
-		r.ECE += ratio(math.Abs(g), n)
 	}
 	r.Accuracy, r.Top1InSet, r.LRAP = ratio(r.Accuracy, n), ratio(r.Top1InSet, n), ratio(r.LRAP, n)
 	r.RecallAt3, r.RightIfSure, r.Coverage = ratio(r.RecallAt3, labelled), ratio(r.RightIfSure, sure), ratio(sure, n)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 
 	"bedside/tools/evaluate"
 	"bedside/tools/metrics"
@@ -120,12 +121,21 @@ func (m Measured) name() string {
 	return m.Protocol
 }
 
+// figures are the headline numbers, with what there is to say beside them.
 func (m Measured) figures() []weights.Figure {
-	return evaluate.Within(evaluate.Figures(m.Figures), m.Low, m.High)
+	all := evaluate.Within(evaluate.Figures(m.Figures), m.Low, m.High)
+	at := slices.IndexFunc(all, func(f weights.Figure) bool { return f.Name == calibrationError })
+	return slices.Insert(all, at+1, weights.Figure{Name: byChance, Value: m.Chance})
 }
 
 // short keeps what a card shows: a manifest is fetched before a model can be.
 func short(x float64) float64 { return float64(int(x*1e4+0.5)) / 1e4 }
+
+// Names of figures.
+const (
+	calibrationError = "calibration error (ECE)"
+	byChance         = "of it, by chance alone"
+)
 
 // accuracy is what papers on tasks of one label call a right top label.
 const accuracy = "accuracy"

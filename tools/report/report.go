@@ -60,14 +60,14 @@ func (w *writer) preface() {
 that do not include those they are asked about; calibration and thresholds come from the notes trained on too. In brackets
 are 95 %% intervals: percentile bootstrap over the notes asked about, %d draws, a note drawn with all its answers. They tell
 how much the choice of those notes matters, not how other training data or other hospitals would change the figure.
-Macro-F1 of a draw leaves out labels that the draw does not have, and leans down where labels are rare; calibration error
-grows by being drawn, so its interval leans up, and with it stands what a perfectly calibrated model would show by chance.
+Macro-F1 of a draw leaves out labels that the draw does not have, and leans down where labels are rare. Calibration error has
+no interval, for drawing adds to it; "by chance alone" is what a perfectly calibrated model would show on as many notes.
 `, resamples)
 }
 
 // overview has the headline figures of each model's first run.
 func (w *writer) overview(models []Model) {
-	names := []string{"top label right", "LRAP", "micro-F1", "macro-F1", "calibration error (ECE)"}
+	names := []string{"top label right", "LRAP", "micro-F1", "macro-F1", calibrationError, byChance}
 	w.line("## Overview\n")
 	w.line("| model | measured on | notes | %s |", strings.Join(names, " | "))
 	w.line("|---|---|--:%s|", strings.Repeat("|--:", len(names)))
@@ -191,7 +191,9 @@ func (w *writer) run(m Model, r Measured, file string) {
 	for _, f := range r.figures() {
 		w.line("| %s | %s |", cell(f.Name), interval(f))
 	}
-	w.line("| calibration error that a perfectly calibrated model would show by chance | %.3f |", r.Chance)
+	if r.Repeats > 1 {
+		w.line("| calibration error of all answers together | %.3f |", r.Tables.ECE)
+	}
 	if r.Wide.N > 0 {
 		w.line("| macro-F1 with float32 weights | %.3f |", r.Wide.MacroF1)
 	}
@@ -258,6 +260,9 @@ func support(labels []weights.LabelFigure, name string) int {
 
 func (w *writer) labels(r Measured, file string) {
 	w.line("#### Label by label\n")
+	if none := absent(r.Tables.PerLabel); len(none) > 0 {
+		w.line("No note asked about has these labels, so nothing is known of how well they are found: %s.\n", cell(strings.Join(none, ", ")))
+	}
 	w.plot(file+"-labels.svg", "F1 of each label, the most frequent on top; the table below has the numbers", func() ([]byte, error) { return byLabel(r.Tables.PerLabel) })
 	w.line("\n<details><summary>Precision, recall and F1</summary>\n")
 	w.line("| label | precision | recall | F1 | notes with it | asserted |\n|---|--:|--:|--:|--:|--:|")
@@ -265,6 +270,20 @@ func (w *writer) labels(r Measured, file string) {
 		w.line("| %s | %.3f | %.3f | %.3f | %d | %d |", cell(l.Label), l.Precision, l.Recall, l.F1, l.Support, l.Predicted)
 	}
 	w.line("\n</details>\n")
+}
+
+// absent names labels without support, as many as a reader wants to see.
+func absent(labels []weights.LabelFigure) []string {
+	var names []string
+	for _, l := range labels {
+		if l.Support == 0 {
+			names = append(names, l.Label)
+		}
+	}
+	if more := len(names) - shownPairs; more > 0 {
+		names = append(names[:shownPairs:shownPairs], fmt.Sprintf("and %d more", more))
+	}
+	return names
 }
 
 func spokenReliability(bins []weights.Bin) string {
