@@ -507,6 +507,9 @@ export const styles = css`
     font-variant-numeric: tabular-nums;
     font-weight: 600;
   }
+  .figures small {
+    font-weight: 400;
+  }
   .wide {
     overflow-x: auto;
   }

@@ -134,7 +134,7 @@ func short(x float64) float64 { return float64(int(x*1e4+0.5)) / 1e4 }
 // Names of figures.
 const (
 	calibrationError = "calibration error (ECE)"
-	byChance         = "of it, by chance alone"
+	byChance         = "calibration error by chance alone"
 )
 
 // accuracy is what papers on tasks of one label call a right top label.
