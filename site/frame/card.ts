@@ -145,7 +145,7 @@ function confused(pairs: NonNullable<Evaluation['pairs']>, kind: string): Templa
     </p>
     ${table(
       'Most confused labels',
-      ['Missed; given instead', 'Notes', ...(several ? ['By chance'] : [])],
+      ['Missed; given', 'Notes', ...(several ? ['By chance'] : [])],
       pairs.slice(0, 10).map(({ missed, given, count: n, chance }) => [`${missed.trim()}; ${given.trim()}`, n, ...(several ? [chance.toFixed(1)] : [])]),
     )}
   </details>`

@@ -96,7 +96,8 @@ type findings struct {
 	wide   []metrics.Answers // likewise with float32 weights
 	model  weights.Manifest  // of the last model trained
 	data   *dataset.Dataset  // the notes answered about
-	shared int               // of them, that also stand among those trained on
+	also   []string          // SHA-256 of the files learned from beside
+	shared int               // notes of data that also stand among those trained on
 }
 
 // run trains and asks.
@@ -117,6 +118,9 @@ func (c *measureCommand) run(ctx context.Context, progress func(stage string, do
 		return nil, err
 	}
 	m := &measurement{settings: settings, also: also, progress: progress, out: &findings{data: data}}
+	for _, d := range also {
+		m.out.also = append(m.out.also, d.SHA256)
+	}
 	if c.On != "" {
 		kept, err := c.load(c.On)
 		if err != nil {

@@ -227,6 +227,7 @@ func (r *reporting) model(ctx context.Context) (report.Model, error) {
 type asked struct {
 	report.Asked
 	Data  string           // SHA-256
+	Also  []string         // of the files learned from beside
 	Model weights.Manifest // of the settings trained with; empty if the bundle itself was asked
 }
 
@@ -286,7 +287,7 @@ func (a *asking) ask(ctx context.Context, show func(stage string, done, total in
 		if err != nil {
 			return nil, err
 		}
-		return &asked{Asked: report.Asked{Runs: f.runs, Wide: f.wide, Shared: f.shared}, Data: f.data.SHA256, Model: f.model}, nil
+		return &asked{Asked: report.Asked{Runs: f.runs, Wide: f.wide, Shared: f.shared}, Data: f.data.SHA256, Also: f.also, Model: f.model}, nil
 	}
 	engine, manifest, done, err := a.evaluating.engine(ctx)
 	if err != nil {
@@ -319,8 +320,9 @@ func differences(m *weights.Manifest, of *asked) []string {
 		}
 		return out
 	}
-	if trained < 0 {
-		out = append(out, "The bundle was trained on other data than the models measured here.")
+	files := append([]string{of.Data}, of.Also...)
+	if !slices.EqualFunc(m.Card.Data, files, func(d weights.Data, sha string) bool { return d.SHA256 == sha }) {
+		out = append(out, "The bundle learned from other files than the models measured here.")
 	}
 	if got, want := settingsOf(of.Model), settingsOf(*m); got != want {
 		out = append(out, fmt.Sprintf("The bundle was trained with other settings than the models measured here: it is %s, they are %s.", want, got))

@@ -114,7 +114,7 @@ func coverage(r metrics.Report, distinct float64) ([]byte, error) {
 	return svg(p, side, side)
 }
 
-// maxBars is how many labels a plot and a table have room for.
+// maxBars is how many labels a plot has room for.
 const maxBars = 60
 
 // byLabel plots the F1 of the most frequent labels as bars, the most frequent on top.

@@ -37,7 +37,7 @@ type Plot struct {
 func Write(title string, models []Model, on Machine, plots string) ([]byte, []Plot, error) {
 	w := &writer{dir: plots}
 	w.line("# %s\n", cell(title))
-	w.preface()
+	w.preface(models)
 	w.overview(models)
 	w.use(models, on)
 	for _, m := range models {
@@ -55,13 +55,26 @@ type writer struct {
 
 func (w *writer) line(format string, args ...any) { fmt.Fprintf(&w.out, format+"\n", args...) }
 
-func (w *writer) preface() {
-	w.line(`Written by "bedside report". Each figure is of models trained with the settings of the one that ships, on notes
-that do not include those they are asked about; calibration and thresholds come from the notes trained on too. In brackets
-are 95 %% intervals: percentile bootstrap over the notes asked about, %d draws, a note drawn with all its answers. They tell
-how much the choice of those notes matters, not how other training data or other hospitals would change the figure.
-Macro-F1 of a draw leaves out labels that the draw does not have, and leans down where labels are rare. Calibration error has
-no interval, for drawing adds to it; "by chance alone" is what a perfectly calibrated model would show on as many notes.
+func (w *writer) preface(models []Model) {
+	var trained, itself bool
+	for _, m := range models {
+		for _, r := range m.Runs {
+			trained, itself = trained || r.Measure != nil, itself || r.Evaluate != nil
+		}
+	}
+	w.line(`Written by "bedside report".`)
+	if trained {
+		w.line(`Figures are of models trained with the settings of the one that ships, on notes that do not
+include those they are asked about unless a heading says so; calibration and thresholds come from the notes trained on too.`)
+	}
+	if itself {
+		w.line("Where no training is named, the model itself was asked.")
+	}
+	w.line(`In brackets are 95 %% intervals: percentile bootstrap over the notes asked about, %d draws, a note drawn with all its
+answers. They tell how much the choice of those notes matters, not how other training data or other hospitals would change
+the figure. Macro-F1 of a draw leaves out labels that the draw does not have, and leans down where labels are rare.
+Calibration error has no interval, for drawing adds to it; "by chance alone" is what a perfectly calibrated model would
+show on as many notes.
 `, resamples)
 }
 
@@ -258,16 +271,23 @@ func support(labels []weights.LabelFigure, name string) int {
 	return labels[at].Support
 }
 
+// maxRows is how many labels a table has room for.
+const maxRows = 200
+
 func (w *writer) labels(r Measured, file string) {
 	w.line("#### Label by label\n")
 	if none := absent(r.Tables.PerLabel); len(none) > 0 {
 		w.line("No note asked about has these labels, so nothing is known of how well they are found: %s.\n", cell(strings.Join(none, ", ")))
 	}
-	w.plot(file+"-labels.svg", "F1 of each label, the most frequent on top; the table below has the numbers", func() ([]byte, error) { return byLabel(r.Tables.PerLabel) })
+	w.plot(file+"-labels.svg", fmt.Sprintf("F1 of the %d most frequent labels; the table below has the numbers", min(len(r.Tables.PerLabel), maxBars)), func() ([]byte, error) { return byLabel(r.Tables.PerLabel) })
 	w.line("\n<details><summary>Precision, recall and F1</summary>\n")
 	w.line("| label | precision | recall | F1 | notes with it | asserted |\n|---|--:|--:|--:|--:|--:|")
-	for _, l := range bySupport(r.Tables.PerLabel) {
+	sorted := bySupport(r.Tables.PerLabel)
+	for _, l := range sorted[:min(len(sorted), maxRows)] {
 		w.line("| %s | %.3f | %.3f | %.3f | %d | %d |", cell(l.Label), l.Precision, l.Recall, l.F1, l.Support, l.Predicted)
+	}
+	if more := len(sorted) - maxRows; more > 0 {
+		w.line("\n%d labels of fewer notes are not shown.", more)
 	}
 	w.line("\n</details>\n")
 }
