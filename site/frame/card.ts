@@ -106,16 +106,15 @@ function figure(value: number): string {
 
 const percent = (share: number) => Math.round(100 * share) + '%'
 
-/** The first column names the row; numbers stand right. */
+/** The first column names the row; the others are numbers. */
 function table(title: string, head: string[], rows: (string | number)[][]): TemplateResult {
-  const numeric = (i: number) => (rows[0]?.[i] === undefined || /^[\d.%]+$/.test(String(rows[0][i])) ? 'number' : '')
   return html`<div class="wide" tabindex="0" role="region" aria-label=${title}>
     <table>
       <thead>
-        <tr>${head.map((name, i) => html`<th scope="col" class=${i ? numeric(i) : ''}>${name}</th>`)}</tr>
+        <tr>${head.map((name, i) => html`<th scope="col" class=${i ? 'number' : ''}>${name}</th>`)}</tr>
       </thead>
       <tbody>
-        ${rows.map(([name, ...cells]) => html`<tr><th scope="row">${name}</th>${cells.map((cell, i) => html`<td class=${numeric(i + 1)}>${cell}</td>`)}</tr>`)}
+        ${rows.map(([name, ...cells]) => html`<tr><th scope="row">${name}</th>${cells.map((cell) => html`<td class="number">${cell}</td>`)}</tr>`)}
       </tbody>
     </table>
   </div>`
@@ -151,13 +150,24 @@ function confused(pairs: NonNullable<Evaluation['pairs']>, kind: string): Templa
   </details>`
 }
 
-/** What both plots are drawn in: shares across from 0 and upwards from `least`, in percent, on 200 units each way. */
-function plot(spoken: string, across: string, upwards: string, least: number, marks: TemplateResult[], caption: string, numbers: TemplateResult): TemplateResult {
-  const ticks = [0, 0.5, 1]
+interface Plot {
+  title: string
+  across: string
+  upwards: string
+  /** The share at the foot; 1 is on top. */
+  least: number
+  marks: TemplateResult[]
+  caption: string
+  head: string[]
+  rows: (string | number)[][]
+}
+
+/** What both plots are drawn in: shares, 200 units each way. */
+function plot({ title, across, upwards, least, marks, caption, head, rows }: Plot): TemplateResult {
   return html`<figure>
-    <svg class="plot" viewBox="-34 -26 246 264" role="img" aria-label=${spoken}>
+    <svg class="plot" viewBox="-34 -26 246 264" role="img" aria-label=${title + ': the numbers are in the table below'}>
       <rect width="200" height="200" />
-      ${ticks.map(
+      ${[0, 0.5, 1].map(
         (at) =>
           svg`<text x=${200 * at} y="216" text-anchor="middle">${100 * at}</text><text x="-6" y=${204 - 200 * at} text-anchor="end">${Math.round(100 * (least + at * (1 - least)))}</text>`,
       )}
@@ -166,7 +176,7 @@ function plot(spoken: string, across: string, upwards: string, least: number, ma
       ${marks}
     </svg>
     <figcaption>${caption}</figcaption>
-    <details><summary>As a table</summary>${numbers}</details>
+    <details><summary>As a table</summary>${table(title, head, rows)}</details>
   </figure>`
 }
 
@@ -174,22 +184,19 @@ function plot(spoken: string, across: string, upwards: string, least: number, ma
 function reliabilityPlot(bins: NonNullable<Evaluation['reliability']>): TemplateResult {
   const most = Math.max(...bins.map((bin) => bin.count), 1)
   const filled = bins.filter((bin) => bin.count > 0)
-  return plot(
-    'Reliability: ' + filled.map((bin) => `at ${percent(bin.confidence)} stated, ${percent(bin.accuracy)} right of ${bin.count}`).join('; '),
-    'stated confidence, %',
-    'right, %',
-    0,
-    [
+  return plot({
+    title: 'Reliability',
+    across: 'stated confidence, %',
+    upwards: 'right, %',
+    least: 0,
+    marks: [
       svg`<line class="ideal" x1="0" y1="200" x2="200" y2="0" />`,
       ...filled.map((bin) => svg`<circle cx=${200 * bin.confidence} cy=${200 - 200 * bin.accuracy} r=${3 + 7 * Math.sqrt(bin.count / most)} />`),
     ],
-    'Confidence kept its word where the dots lie on the line. Larger dots stand for more notes.',
-    table(
-      'Reliability',
-      ['Stated', 'Right', 'Notes'],
-      filled.map((bin) => [percent(bin.confidence), percent(bin.accuracy), bin.count]),
-    ),
-  )
+    caption: 'Confidence kept its word where the dots lie on the line. Larger dots stand for more notes.',
+    head: ['Stated', 'Right', 'Notes'],
+    rows: filled.map((bin) => [percent(bin.confidence), percent(bin.accuracy), bin.count]),
+  })
 }
 
 /** The surest notes first; the square is where the model stands by its own thresholds. */
@@ -201,18 +208,16 @@ function coveragePlot(curve: NonNullable<Evaluation['curve']>, answered: number 
     const [x, y] = place(answered, right)
     marks.push(svg`<rect class="stand" x=${x - 4} y=${y - 4} width="8" height="8" />`)
   }
-  const shown = curve.filter((_, i) => (i + 1) % 5 === 0 || i + 1 === curve.length)
-  return plot(
-    'Answering less: ' + shown.map((point) => `${percent(point.answered)} answered, ${percent(point.accuracy)} right`).join('; '),
-    'notes answered, the surest first, %',
-    'top label right, %',
+  return plot({
+    title: 'Answering less',
+    across: 'notes answered, the surest first, %',
+    upwards: 'top label right, %',
     least,
     marks,
-    'The less sure notes are left to people, the more often the rest is right. The square: where this model says “not sure”.',
-    table(
-      'Answering less',
-      ['Answered', 'Right', 'From confidence'],
-      shown.map((point) => [percent(point.answered), percent(point.accuracy), percent(point.confidence)]),
-    ),
-  )
+    caption: 'The less sure notes are left to people, the more often the rest is right. The square: where this model says “not sure”.',
+    head: ['Answered', 'Right', 'From confidence'],
+    rows: curve
+      .filter((_, i) => (i + 1) % 5 === 0 || i + 1 === curve.length)
+      .map((point) => [percent(point.answered), percent(point.accuracy), percent(point.confidence)]),
+  })
 }
