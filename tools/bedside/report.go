@@ -228,6 +228,7 @@ type asked struct {
 	report.Asked
 	Data  string           // SHA-256
 	Also  []string         // of the files learned from beside
+	Part  string           // of the split, that the bundle itself was asked about; "" means all
 	Model weights.Manifest // of the settings trained with; empty if the bundle itself was asked
 }
 
@@ -299,7 +300,7 @@ func (a *asking) ask(ctx context.Context, show func(stage string, done, total in
 		return nil, err
 	}
 	answers, _, err := evaluate.Collect(ctx, engine, manifest, data, func(done, total int) { show("classifying", done, total) })
-	return &asked{Asked: report.Asked{Runs: []metrics.Answers{answers}}, Data: data.SHA256}, err
+	return &asked{Asked: report.Asked{Runs: []metrics.Answers{answers}}, Data: data.SHA256, Part: a.evaluating.Part}, err
 }
 
 // notes are those that a run asks about, or some of them.
@@ -313,10 +314,11 @@ func (a *asking) notes() (*dataset.Dataset, error) {
 // differences says how the models asked differ from the bundle that ships.
 func differences(m *weights.Manifest, of *asked) []string {
 	var out []string
-	trained := slices.IndexFunc(m.Card.Data, func(d weights.Data) bool { return d.SHA256 == of.Data })
 	if of.Model.Task.Kind == "" {
-		if trained >= 0 && m.Card.Data[trained].Part == "" {
-			out = append(out, "This model was trained on all notes of this very file: the figures say nothing about new notes.")
+		if slices.ContainsFunc(m.Card.Data, func(d weights.Data) bool {
+			return d.SHA256 == of.Data && (d.Part == "" || of.Part == "" || d.Part == of.Part)
+		}) {
+			out = append(out, "This model was trained on notes of this very file: the figures say little about new notes.")
 		}
 		return out
 	}
