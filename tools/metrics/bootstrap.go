@@ -157,12 +157,16 @@ type counted struct {
 	recall, precision    float64
 }
 
-// ranking is the examples by falling probability of one label.
-type ranking struct {
-	order []int
-	truth []bool // by place in order
-	last  []bool // of its equals
-}
+// ranking is the examples by falling probability of one label, as far as it is true of
+// any: example<<2, with the bits ofTruth and ofLast. There are many of these, and each is
+// read for every draw.
+type ranking []int32
+
+const (
+	ofTruth = 1 << iota // the label is true of the example
+	ofLast              // the next example is less probable
+	bits    = iota
+)
 
 func newSample(a Answers, notes map[int]int) *sample {
 	ranked := a.rank()
@@ -207,17 +211,30 @@ func position(notes map[int]int, note int) int {
 }
 
 func (a Answers) ranking(l int) (r ranking, some bool) {
-	for i := range a.Truth {
-		r.order = append(r.order, i)
+	order := make([]int, len(a.Truth))
+	for i := range order {
+		order[i] = i
 	}
-	slices.SortStableFunc(r.order, func(x, y int) int { return falling(a.row(x)[l], a.row(y)[l]) })
-	for at, i := range r.order {
-		truth := has(a.Truth[i], l)
-		some = some || truth
-		r.truth = append(r.truth, truth)
-		r.last = append(r.last, at+1 == len(r.order) || a.row(r.order[at+1])[l] != a.row(i)[l])
+	slices.SortStableFunc(order, func(x, y int) int { return falling(a.row(x)[l], a.row(y)[l]) })
+	end := 0 // of the examples that matter
+	for at, i := range order {
+		entry := int32(i) << bits
+		if has(a.Truth[i], l) {
+			entry |= ofTruth
+			some = true
+		}
+		if at+1 == len(order) || a.row(order[at+1])[l] != a.row(i)[l] {
+			entry |= ofLast
+		}
+		r = append(r, entry)
+		if entry&ofTruth != 0 {
+			end = 0
+		}
+		if end == 0 && entry&ofLast != 0 {
+			end = at + 1
+		}
 	}
-	return r, some
+	return slices.Clip(r[:end]), some
 }
 
 // measure takes the figures, each example as often as its note was drawn.
@@ -275,16 +292,20 @@ func (s *sample) macro(hit, of []float64) float64 {
 }
 
 func (s *sample) averagePrecision(drawn []int) float64 {
+	weight := make([]int32, len(s.examples))
+	for i, c := range s.examples {
+		weight[i] = int32(drawn[c.note])
+	}
 	total, labels := 0.0, 0
 	for _, r := range s.ranking {
-		sum, hits, counted, seen := 0.0, 0, 0, 0
-		for at, i := range r.order {
-			w := drawn[s.examples[i].note]
+		sum, hits, counted, seen := 0.0, int32(0), int32(0), int32(0)
+		for _, entry := range r {
+			w := weight[entry>>bits]
 			seen += w
-			if r.truth[at] {
+			if entry&ofTruth != 0 {
 				hits += w
 			}
-			if r.last[at] && hits > counted {
+			if entry&ofLast != 0 && hits > counted {
 				sum += float64(hits-counted) * float64(hits) / float64(seen)
 				counted = hits
 			}
