@@ -3,12 +3,13 @@ GO      ?= go
 MODULE  := wasm/host/built/bedside.wasm
 SHARED  := ../shared
 BUNDLES := weights/specialty weights/section weights/category
+CORPORA := section category
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 KERNELS := kernels/simd/built/wasm
 PEER    := tools/benchencoder/node_modules/.package-lock.json
 
-.PHONY: run build kernels module page test unit e2e lint types shaders bench bench-encoder bench-webgpu model model-section model-category clean system
+.PHONY: run build kernels module page test unit e2e lint types shaders bench bench-encoder bench-webgpu model model-section model-category report clean system
 .DELETE_ON_ERROR:
 
 ## run: build everything and serve the page on this machine
@@ -102,6 +103,14 @@ model-category:
 	$(GO) run ./tools/bedside train $(DATA) --card weights/category.json \
 	  --cite "5 folds over all cases, each answered by a model that did not see it=out/category/folds.json" \
 	  --out weights/category
+
+## report: weights/REPORT.md, what the shipped models are worth, and the same figures in their cards
+report: system build
+	for corpus in $(CORPORA); do $(GO) run ./tools/corpora $$corpus $(SHARED)/data out/$$corpus || exit 1; done
+	mkdir -p out/report
+	rm -f out/report/chromium.json
+	BEDSIDE_BENCH=1 BEDSIDE_SPEED=$(CURDIR)/out/report/chromium.json $(GO) test -count=1 -timeout 30m -run TestMeasureModels -v ./e2e
+	bin/bedside report $(BUNDLES:%=%.protocol.json) --chromium out/report/chromium.json --cards --out weights/REPORT.md
 
 ## bench: the numbers of the README, measured here
 bench: system build

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"bedside/tools/report"
 	"bedside/wasm/classify"
 	"bedside/wasm/encoder/invented"
 	"bedside/weights"
@@ -46,6 +48,48 @@ func TestMeasure(t *testing.T) {
 		fmt.Fprintf(&table, "| %s | %s |\n", row[0], row[1])
 	}
 	fmt.Println(table.String())
+}
+
+// TestMeasureModels times every model that the page ships with, in the page: the module alone,
+// on notes of the bench's size, after some in which V8 still compiles. BEDSIDE_SPEED names
+// a file for "bedside report".
+func TestMeasureModels(t *testing.T) {
+	if os.Getenv("BEDSIDE_BENCH") != "1" {
+		t.Skip("BEDSIDE_BENCH=1 runs the measurements")
+	}
+	const warm, timed = 100, 500
+	tab := openReady(t, newServer(t))
+	var texts []string
+	for i := range warm + timed {
+		texts = append(texts, quoted(varied(i, size)))
+	}
+	out := report.Chromium{Characters: size, Models: map[string]report.ChromiumTime{}}
+	tab.frame.must(`'Chromium ' + navigator.userAgent.match(/Chrom[a-z]*\/(\d+)/)[1]`, &out.Browser)
+	fmt.Println("\n| model | a note in Chromium, the module alone: median | p99 |\n|---|--:|--:|")
+	for i := range release(t).Models {
+		name := tab.take(i)
+		var took []float64
+		tab.frame.must(`(async () => {
+			const out = []
+			for (const note of [`+strings.Join(texts, ",")+`]) out.push((await `+element+`.classify(note)).ms)
+			return out
+		})()`, &took)
+		took = took[warm:]
+		out.Models[name] = report.ChromiumTime{Notes: len(took), Median: quantile(took, .5), P99: quantile(took, .99)}
+		fmt.Printf("| %s | %.2f ms | %.2f ms |\n", name, quantile(took, .5), quantile(took, .99))
+	}
+	tab.outer.stop()
+	path := os.Getenv("BEDSIDE_SPEED")
+	if path == "" {
+		return
+	}
+	text, err := json.MarshalIndent(out, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 type adder func(what, format string, values ...any)

@@ -207,15 +207,7 @@ func TestPickingAModel(t *testing.T) {
 		{"section", "Doctor: Are you allergic to any medicine?\nPatient: Yes, penicillin gives me hives.", "ALLERGY"},
 		{"category", "Chronic heart failure with atrial fibrillation and severe aortic stenosis.", "Cardiovascular"},
 	} {
-		var name string
-		tab.frame.must(`(() => {
-			const picker = `+shadow+`.querySelector('#model')
-			picker.value = '`+strconv.Itoa(i)+`'
-			picker.dispatchEvent(new Event('change', {bubbles: true, composed: true}))
-			return `+element+`.engine.models[`+strconv.Itoa(i)+`].name
-		})()`, &name)
-		tab.ready()
-		tab.frame.wait(element + `.engine.models[` + strconv.Itoa(i) + `].state === 'ready'`)
+		name := tab.take(i)
 		tab.write(c.note)
 		if got := tab.labels(); name != c.name || len(got) == 0 || got[0].Label != c.label {
 			t.Errorf("model %d, %q, says %v, want %q of %q", i, name, got, c.label, c.name)
@@ -223,6 +215,20 @@ func TestPickingAModel(t *testing.T) {
 	}
 	tab.outer.quiet()
 	tab.frame.quiet()
+}
+
+// take has the page take another of its models, and gives its name.
+func (tab *tab) take(model int) (name string) {
+	tab.frame.t.Helper()
+	tab.frame.must(`(() => {
+		const picker = `+shadow+`.querySelector('#model')
+		picker.value = '`+strconv.Itoa(model)+`'
+		picker.dispatchEvent(new Event('change', {bubbles: true, composed: true}))
+		return `+element+`.engine.models[`+strconv.Itoa(model)+`].name
+	})()`, &name)
+	tab.ready()
+	tab.frame.wait(element + `.engine.models[` + strconv.Itoa(model) + `].state === 'ready'`)
+	return name
 }
 
 func TestTwoTabsAtOnce(t *testing.T) {

@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"bedside/wasm/encoder/invented"
+	"bedside/weights"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
@@ -67,6 +69,11 @@ var states = []struct{ name, enter, leave string }{
 	{"all-labels", shadow + `.querySelector('#all')?.click()`, shadow + `.querySelector('#all')?.click()`},
 	{"numbers", shadow + `.querySelector('#features').open = true`, shadow + `.querySelector('#features').open = false`},
 	{"card", shadow + `.querySelector('#card-open').click()`, shadow + `.querySelector('dialog#card').close()`},
+	{"plots", shadow + `.querySelector('#card-open').click(); setTimeout(() => {
+		const card = ` + shadow + `.querySelector('dialog#card')
+		card.querySelectorAll('details').forEach((details) => { details.open = true })
+		card.querySelector('.plots')?.scrollIntoView()
+	}, 20)`, shadow + `.querySelector('dialog#card').close()`},
 	{"proof", shadow + `.querySelector('#proof-open').click()`, shadow + `.querySelector('dialog#proof').close()`},
 }
 
@@ -187,6 +194,45 @@ func (tab *tab) sidewaysScroll(l look) {
 			d.t.Errorf("%s: the %s document is %d px too wide", l.name, name, over)
 		}
 	}
+}
+
+// TestCardShowsWhatWasMeasured holds the card's plots to the manifest's numbers.
+func TestCardShowsWhatWasMeasured(t *testing.T) {
+	m, err := weights.ParseManifest(siteFile(t, release(t).Models[0].Dir()+"/manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := m.Card.Evaluations[0]
+	bins := slices.DeleteFunc(e.Bins, func(b weights.Bin) bool { return b.Count == 0 })
+	if len(bins) == 0 || len(e.Curve) == 0 || len(e.Pairs) == 0 {
+		t.Fatalf("the first model has %d bins, %d points and %d pairs", len(bins), len(e.Curve), len(e.Pairs))
+	}
+	tab := openReady(t, newServer(t))
+	tab.frame.must(shadow+`.querySelector('#card-open').click()`, nil)
+	tab.frame.must(settle, nil)
+	var shown struct {
+		Dots, Points, Rows int
+		Named              bool
+		High               string
+	}
+	tab.frame.must(`(() => {
+		const first = `+shadow+`.querySelector('dialog#card .evaluation')
+		return {
+			dots: first.querySelectorAll('circle').length,
+			points: first.querySelector('polyline').points.length,
+			rows: first.querySelector('figure tbody').rows.length,
+			named: [...first.querySelectorAll('svg')].every((svg) => svg.getAttribute('aria-label')),
+			high: first.querySelector('dd small').textContent,
+		}
+	})()`, &shown)
+	if shown.Dots != len(bins) || shown.Rows != len(bins) || shown.Points != len(e.Curve) || !shown.Named {
+		t.Errorf("the card shows %+v, want %d bins and %d points", shown, len(bins), len(e.Curve))
+	}
+	if want := fmt.Sprintf("%.3f to %.3f", e.Figures[0].Low, e.Figures[0].High); shown.High != want {
+		t.Errorf("an interval of %q, want %q", shown.High, want)
+	}
+	tab.outer.quiet()
+	tab.frame.quiet()
 }
 
 const screenshots = "../out/screenshots"

@@ -300,13 +300,17 @@ export interface Card {
   limits: string[] | null
   data: { name: string; licence: string; rows: number; examples: number; sha256: string }[] | null
   training: string
+  refitted?: boolean
   evaluations: Evaluation[] | null
 }
 
 export interface Evaluation {
   protocol: string
   n: number
-  figures: { name: string; value: number }[] | null
+  /** With the ends of a 95 % interval where there is one. */
+  figures: { name: string; value: number; low?: number; high?: number }[] | null
   per_label?: { label: string; precision: number; recall: number; f1: number; support: number; predicted: number }[]
   reliability?: { confidence: number; accuracy: number; count: number }[]
+  curve?: { confidence: number; answered: number; accuracy: number }[]
+  pairs?: { missed: string; given: string; count: number; chance: number }[]
 }

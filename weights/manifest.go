@@ -170,12 +170,17 @@ type Evaluation struct {
 	Figures  []Figure      `json:"figures"`
 	PerLabel []LabelFigure `json:"per_label,omitempty"`
 	Bins     []Bin         `json:"reliability,omitempty"`
+	Curve    []Point       `json:"curve,omitempty"`
+	Pairs    []Pair        `json:"pairs,omitempty"`
 }
 
-// Figure is a named number.
+// Figure is a named number, and the ends of its 95 % interval where that was measured:
+// both are 0 where it was not.
 type Figure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
+	Low   float64 `json:"low,omitzero"`
+	High  float64 `json:"high,omitzero"`
 }
 
 // LabelFigure is one label's precision, recall and F1 with the count behind them.
@@ -193,6 +198,23 @@ type Bin struct {
 	Confidence float64 `json:"confidence"`
 	Accuracy   float64 `json:"accuracy"`
 	Count      int     `json:"count"`
+}
+
+// Point says what answering less buys: of the share Answered of notes, whose most probable
+// label has Confidence or more, that label is right for the share Accuracy.
+type Point struct {
+	Confidence float64 `json:"confidence"`
+	Answered   float64 `json:"answered"`
+	Accuracy   float64 `json:"accuracy"`
+}
+
+// Pair counts the notes for which one label was missed and another wrongly given. Chance
+// is how many there would be if the two had nothing to do with each other.
+type Pair struct {
+	Missed string  `json:"missed"`
+	Given  string  `json:"given"`
+	Count  int     `json:"count"`
+	Chance float64 `json:"chance"`
 }
 
 // Tensor places one tensor in the stream; Offset counts from the stream's first byte.

@@ -290,6 +290,10 @@ func readEvaluation(r *jsontext.Reader) (e Evaluation) {
 			e.PerLabel = jsontext.List(r, readLabelFigure)
 		case "reliability":
 			e.Bins = jsontext.List(r, readBin)
+		case "curve":
+			e.Curve = jsontext.List(r, readPoint)
+		case "pairs":
+			e.Pairs = jsontext.List(r, readPair)
 		default:
 			r.Unknown()
 		}
@@ -304,6 +308,10 @@ func readFigure(r *jsontext.Reader) (f Figure) {
 			f.Name = r.Text()
 		case "value":
 			f.Value = r.Float()
+		case "low":
+			f.Low = r.Float()
+		case "high":
+			f.High = r.Float()
 		default:
 			r.Unknown()
 		}
@@ -347,6 +355,40 @@ func readBin(r *jsontext.Reader) (b Bin) {
 		}
 	}
 	return b
+}
+
+func readPoint(r *jsontext.Reader) (p Point) {
+	for r.Object(); r.Next(); {
+		switch r.Field() {
+		case "confidence":
+			p.Confidence = r.Float()
+		case "answered":
+			p.Answered = r.Float()
+		case "accuracy":
+			p.Accuracy = r.Float()
+		default:
+			r.Unknown()
+		}
+	}
+	return p
+}
+
+func readPair(r *jsontext.Reader) (p Pair) {
+	for r.Object(); r.Next(); {
+		switch r.Field() {
+		case "missed":
+			p.Missed = r.Text()
+		case "given":
+			p.Given = r.Text()
+		case "count":
+			p.Count = r.Int()
+		case "chance":
+			p.Chance = r.Float()
+		default:
+			r.Unknown()
+		}
+	}
+	return p
 }
 
 func readTensor(r *jsontext.Reader) (t Tensor) {

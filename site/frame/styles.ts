@@ -507,6 +507,9 @@ export const styles = css`
     font-variant-numeric: tabular-nums;
     font-weight: 600;
   }
+  .figures small {
+    font-weight: 400;
+  }
   .wide {
     overflow-x: auto;
   }
@@ -517,22 +520,35 @@ export const styles = css`
   figure {
     margin-top: 0.75rem;
   }
-  .reliability {
-    width: min(22rem, 100%);
+  .plots {
+    display: grid;
+    grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr));
+    gap: 0 1.5rem;
+  }
+  .plot {
+    width: min(20rem, 100%);
     fill: var(--soft);
     font-size: 12px;
   }
-  .reliability .plot {
+  .plot > rect:first-child {
     fill: none;
     stroke: var(--line);
   }
-  .reliability .ideal {
+  .ideal {
     stroke: var(--line);
     stroke-dasharray: 4 4;
   }
-  .reliability circle {
+  .plot circle {
     fill: var(--fill);
     fill-opacity: 0.8;
+  }
+  .plot polyline {
+    fill: none;
+    stroke: var(--fill);
+    stroke-width: 2.5px;
+  }
+  .plot .stand {
+    fill: var(--doubt-line);
   }
   @media (max-width: 52rem) {
     header,

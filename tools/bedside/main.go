@@ -29,6 +29,7 @@ type commands struct {
 	Measure  measureCommand  `cmd:"" help:"Measure what training would give, on notes it does not see."`
 	Import   importCommand   `cmd:"" help:"Make a model from a fine-tuned BERT of Hugging Face."`
 	Evaluate evaluateCommand `cmd:"" help:"Measure a model on labelled notes."`
+	Report   reportCommand   `cmd:"" help:"Write what models are worth: figures with intervals, plots, size and speed."`
 	Classify classifyCommand `cmd:"" help:"Classify notes with a model, without a browser."`
 	Site     siteCommand     `cmd:"" help:"Write the web page with your models, ready for any static host."`
 	Serve    serveCommand    `cmd:"" help:"Serve the web page from this machine: the offline kiosk."`
@@ -95,12 +96,12 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 		fmt.Fprintf(s.err, "bedside: %s\nRun \"bedside --help\", or --help after a command's name.\n", problem)
 		return exitUsage
 	}
-	return report(ctx, s, chosen.Run())
+	return tell(ctx, s, chosen.Run())
 }
 
 type exit int
 
-func report(ctx context.Context, s streams, err error) int {
+func tell(ctx context.Context, s streams, err error) int {
 	usage := (*usageError)(nil)
 	switch {
 	case err == nil:

@@ -11,6 +11,7 @@ import (
 	"bedside/tools/evaluate"
 	"bedside/tools/metrics"
 	"bedside/tools/train"
+	"bedside/weights"
 )
 
 type measureCommand struct {
@@ -18,6 +19,7 @@ type measureCommand struct {
 	recipeFlags `embed:""`
 
 	Part    string `help:"With --split: the part of the data to take." placeholder:"PART"`
+	On      string `help:"With --split: train on --part, measure on this part instead of in parts." placeholder:"PART"`
 	Parts   int    `help:"Part the notes into so many, labels spread evenly; train on all but one, measure on that." default:"5"`
 	Repeats int    `help:"Part the notes in so many ways, measure on one part of each, and give the mean. Default: part them once, measure on every part, and give the figures over all notes." placeholder:"5"`
 	JSON    bool   `help:"Print the figures as JSON."`
@@ -35,77 +37,28 @@ Examples:
 
 // Run trains, measures and prints.
 func (c *measureCommand) Run(ctx context.Context, s streams) error {
-	if c.Part != "" && c.Split == "" {
-		return usagef("--part needs --split")
-	}
-	if c.Parts < 2 || c.Repeats < 0 || c.Repeats > 1000 {
-		return usagef("--parts %d, --repeats %d: want 2 parts or more, and 0 to 1000 repeats", c.Parts, c.Repeats)
-	}
-	if slices.Contains(c.Family, train.Head) {
-		return usagef("--family head is not measured in parts: train it with --split and --measure")
-	}
-	settings, err := c.settings()
-	if err != nil {
-		return err
-	}
-	also, err := c.extras(c.dataFlags)
-	if err != nil {
-		return err
-	}
-	data, err := c.load(c.Part)
-	if err != nil {
-		return err
-	}
-	if len(data.Examples) < 2*c.Parts {
-		return fmt.Errorf("%s: %d notes are too few for %d parts", c.Data, len(data.Examples), c.Parts)
-	}
 	p := newProgress(s)
 	defer p.end()
-	m := &measurement{settings, data, also, p}
-	if c.Repeats > 0 {
-		return c.repeat(ctx, s, m)
-	}
-	var all metrics.Answers
-	for k, held := range train.Part(data, c.Parts, c.Seed) {
-		answers, err := m.run(ctx, held, k+1, c.Parts)
-		if err != nil {
-			return err
-		}
-		if k == 0 {
-			all = answers
-			continue
-		}
-		all.MultiClass = all.MultiClass && answers.MultiClass
-		all.Truth = append(all.Truth, answers.Truth...)
-		all.Asserted = append(all.Asserted, answers.Asserted...)
-		all.Probabilities = append(all.Probabilities, answers.Probabilities...)
-	}
-	report, err := metrics.Measure(all)
+	m, err := c.run(ctx, p.show)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(s, report)
-	}
-	printReport(s.out, report)
-	return nil
-}
-
-// repeat measures on one part of each way to part the notes.
-func (c *measureCommand) repeat(ctx context.Context, s streams, m *measurement) error {
 	var reports []metrics.Report
-	for k := range c.Repeats {
-		answers, err := m.run(ctx, train.Part(m.data, c.Parts, c.Seed+uint64(k))[0], k+1, c.Repeats)
-		if err != nil {
-			return err
-		}
+	for _, answers := range m.runs {
 		report, err := metrics.Measure(answers)
 		if err != nil {
 			return err
 		}
 		reports = append(reports, report)
 	}
-	mean := meanReport(reports)
+	if c.Repeats == 0 {
+		if c.JSON {
+			return printJSON(s, reports[0])
+		}
+		printReport(s.out, reports[0])
+		return nil
+	}
+	mean := metrics.Mean(reports)
 	if c.JSON {
 		return printJSON(s, mean)
 	}
@@ -121,59 +74,138 @@ func (c *measureCommand) repeat(ctx context.Context, s streams, m *measurement) 
 	return nil
 }
 
-// meanReport has the mean figures, and no tables.
-func meanReport(reports []metrics.Report) metrics.Report {
-	var mean metrics.Report
-	n := float64(len(reports))
-	for _, r := range reports {
-		mean.N += r.N
-		mean.Accuracy += r.Accuracy / n
-		mean.MacroF1 += r.MacroF1 / n
-		mean.MicroF1 += r.MicroF1 / n
-		mean.Top1InSet += r.Top1InSet / n
-		mean.RecallAt3 += r.RecallAt3 / n
-		mean.LRAP += r.LRAP / n
-		mean.MAP += r.MAP / n
-		mean.ECE += r.ECE / n
-		mean.Coverage += r.Coverage / n
-		mean.RightIfSure += r.RightIfSure / n
+func (c *measureCommand) check() error {
+	switch {
+	case c.Split == "" && (c.Part != "" || c.On != ""):
+		return usagef("--part and --on need --split")
+	case c.On != "" && (c.Part == "" || c.Part == c.On):
+		return usagef("--on %q: name with --part another part to train on", c.On)
+	case c.On != "" && c.Repeats > 0:
+		return usagef("--on and --repeats are two ways to measure: choose one")
+	case c.Parts < 2 || c.Repeats < 0 || c.Repeats > 1000:
+		return usagef("--parts %d, --repeats %d: want 2 parts or more, and 0 to 1000 repeats", c.Parts, c.Repeats)
+	case slices.Contains(c.Family, train.Head):
+		return usagef("--family head is not measured in parts: train it with --split and --measure")
 	}
-	mean.N /= len(reports)
-	return mean
+	return nil
 }
 
-// measurement is what every model of a measurement is made of.
-type measurement struct {
-	settings train.Settings
-	data     *dataset.Dataset
-	also     []*dataset.Dataset
-	progress *progress
+// findings is what trained models answered about notes that they did not see.
+type findings struct {
+	runs   []metrics.Answers // one for each repeat, or one of all notes
+	wide   []metrics.Answers // likewise with float32 weights
+	model  weights.Manifest  // of the last model trained
+	data   *dataset.Dataset  // the notes answered about
+	also   []string          // SHA-256 of the files learned from beside
+	shared int               // notes of data that also stand among those trained on
 }
 
-// run trains on the notes that are not held, and answers those that are.
-func (m *measurement) run(ctx context.Context, held []int, run, runs int) (metrics.Answers, error) {
-	var seen []int
-	for i := range m.data.Examples {
-		if !slices.Contains(held, i) {
-			seen = append(seen, i)
+// run trains and asks.
+func (c *measureCommand) run(ctx context.Context, progress func(stage string, done, total int)) (*findings, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	settings, err := c.settings()
+	if err != nil {
+		return nil, err
+	}
+	also, err := c.extras(c.dataFlags)
+	if err != nil {
+		return nil, err
+	}
+	data, err := c.load(c.Part)
+	if err != nil {
+		return nil, err
+	}
+	m := &measurement{settings: settings, also: also, progress: progress, out: &findings{data: data}}
+	for _, d := range also {
+		m.out.also = append(m.out.also, d.SHA256)
+	}
+	if c.On != "" {
+		kept, err := c.load(c.On)
+		if err != nil {
+			return nil, err
+		}
+		m.models = 1
+		m.out.data, m.out.shared = kept, input{data: data, kept: kept}.seenBefore()
+		return m.out, m.ask(ctx, data, kept, true)
+	}
+	if len(data.Examples) < 2*c.Parts {
+		return nil, fmt.Errorf("%s: %d notes are too few for %d parts", c.Data, len(data.Examples), c.Parts)
+	}
+	if m.models = c.Parts; c.Repeats > 0 {
+		m.models = c.Repeats
+	}
+	for k := range m.models {
+		seed, part := c.Seed, k
+		if c.Repeats > 0 {
+			seed, part = seed+uint64(k), 0
+		}
+		held := train.Part(data, c.Parts, seed)[part]
+		if err := m.ask(ctx, data.Pick(others(data, held)), data.Pick(held), c.Repeats > 0); err != nil {
+			return nil, err
 		}
 	}
-	data, settings := m.data.Pick(seen), m.settings
-	settings.Also = beside(data, m.also)
+	return m.out, nil
+}
+
+// others gives the examples that are not held.
+func others(d *dataset.Dataset, held []int) []int {
+	var out []int
+	for i := range d.Examples {
+		if !slices.Contains(held, i) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// measurement is what every model of a measurement is made of, and what came out so far.
+type measurement struct {
+	settings train.Settings
+	also     []*dataset.Dataset
+	progress func(stage string, done, total int)
+	models   int
+	asked    int
+	out      *findings
+}
+
+// ask trains on the notes of seen, and has those of held answered: apart from the answers
+// so far, or with them.
+func (m *measurement) ask(ctx context.Context, seen, held *dataset.Dataset, apart bool) error {
+	settings, of := m.settings, m.asked
+	settings.Also = beside(seen, m.also)
 	settings.Progress = func(stage string, done, total int) {
-		m.progress.show(fmt.Sprintf("model %d of %d: %s", run, runs, stage), (run-1)*total+done, runs*total)
+		m.progress(fmt.Sprintf("model %d of %d: %s", of+1, m.models, stage), of*total+done, m.models*total)
 	}
-	model, err := train.Train(ctx, data, settings)
+	m.asked++
+	model, err := train.Train(ctx, seen, settings)
 	if err != nil {
-		return metrics.Answers{}, err
+		return err
 	}
-	manifest, tensors := model.Bundle(settings.Precision)
+	if err := m.answer(ctx, model, settings.Precision, held, &m.out.runs, apart); err != nil {
+		return err
+	}
+	return m.answer(ctx, model, train.Float32, held, &m.out.wide, apart)
+}
+
+func (m *measurement) answer(ctx context.Context, model *train.Model, precision string, held *dataset.Dataset, runs *[]metrics.Answers, apart bool) error {
+	manifest, tensors := model.Bundle(precision)
 	engine, err := evaluate.InMemory(manifest, tensors)
 	if err != nil {
-		return metrics.Answers{}, err
+		return err
 	}
-	answers, _, err := evaluate.Collect(ctx, engine, &manifest, m.data.Pick(held), nil)
-	return answers, err
+	answers, _, err := evaluate.Collect(ctx, engine, &manifest, held, nil)
+	if err != nil {
+		return err
+	}
+	m.out.model = manifest
+	if apart || len(*runs) == 0 {
+		*runs = append(*runs, answers)
+		return nil
+	}
+	(*runs)[0] = metrics.Pool([]metrics.Answers{(*runs)[0], answers})
+	return nil
 }
 
 func printJSON(s streams, v any) error {

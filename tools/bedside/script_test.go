@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"alike":    alike,
 			"measured": measured,
 			"fill":     fill,
+			"steady":   steady,
 		},
 	})
 }
@@ -171,6 +173,15 @@ func decodeObject(ts *testscript.TestScript, file string) map[string]any {
 	var object map[string]any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &object))
 	return object
+}
+
+// steady FILE FILE wants equal texts but for what was timed.
+func steady(ts *testscript.TestScript, neg bool, args []string) {
+	timed := regexp.MustCompile(`[0-9]+ notes/s`)
+	a, b := timed.ReplaceAllString(ts.ReadFile(args[0]), ""), timed.ReplaceAllString(ts.ReadFile(args[1]), "")
+	if a != b {
+		ts.Fatalf("%s and %s differ", args[0], args[1])
+	}
 }
 
 // fill FILE SIZE TEXT writes a text over and over; \xNN stands for a byte.

@@ -223,6 +223,10 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 	}
 	training := fmt.Sprintf("Settings tried by %d-fold cross-validation: %d. Chosen by macro-F1: %s, with macro-F1 %.3f and micro-F1 %.3f on held-out folds.",
 		c.Folds, len(model.Trials), model.Best.Candidate, model.Best.MacroF1, model.Best.MicroF1)
+	if len(model.Trials) == 1 {
+		training = fmt.Sprintf("Settings: %s, with macro-F1 %.3f and micro-F1 %.3f on the held-out folds of %d that calibration and thresholds come from.",
+			model.Best.Candidate, model.Best.MacroF1, model.Best.MicroF1, c.Folds)
+	}
 	top := slices.MaxFunc(model.Trials, func(a, b train.Trial) int { return cmp.Compare(a.MacroF1, b.MacroF1) })
 	if top.MacroF1 > model.Best.MacroF1 {
 		training += fmt.Sprintf(" %s reached macro-F1 %.3f and micro-F1 %.3f; the cheaper features were kept.", top.Candidate, top.MacroF1, top.MicroF1)
@@ -335,7 +339,7 @@ func (c *trainCommand) cited() ([]weights.Evaluation, error) {
 		}
 		e := evaluate.Evaluation(protocol, report)
 		if c.Measure != "" || len(out) > 0 { // the card has its tables already
-			e.PerLabel, e.Bins = nil, nil
+			e.PerLabel, e.Bins, e.Curve, e.Pairs = nil, nil, nil, nil
 		}
 		out = append(out, e)
 	}

@@ -26,8 +26,11 @@ func Markdown(m weights.Manifest) []byte {
 	model(&b, m)
 	data(&b, m.Card.Data)
 	paragraph(&b, "Training", m.Card.Training)
+	if m.Card.Refitted && len(m.Card.Evaluations) > 0 {
+		b.WriteString("Figures below are of models that had not seen the notes they were asked about, unless a heading says otherwise. The one here was then fitted on all notes, with the same settings.\n\n")
+	}
 	for _, e := range m.Card.Evaluations {
-		evaluation(&b, e)
+		evaluation(&b, m, e)
 	}
 	return b.Bytes()
 }
@@ -96,12 +99,9 @@ func data(b *bytes.Buffer, sources []weights.Data) {
 	b.WriteByte('\n')
 }
 
-func evaluation(b *bytes.Buffer, e weights.Evaluation) {
-	fmt.Fprintf(b, "## Measured: %s\n\n%d notes.\n\n| figure | value |\n|---|--:|\n", cell(e.Protocol), e.N)
-	for _, f := range e.Figures {
-		fmt.Fprintf(b, "| %s | %.4f |\n", cell(f.Name), f.Value)
-	}
-	b.WriteByte('\n')
+func evaluation(b *bytes.Buffer, m weights.Manifest, e weights.Evaluation) {
+	fmt.Fprintf(b, "## Measured: %s\n\n%d notes.\n\n", cell(e.Protocol), e.N)
+	figures(b, e.Figures)
 	if len(e.Bins) > 0 {
 		b.WriteString("Calibration of the top label: what it claims, and how often it is right.\n\n| claimed | right | notes |\n|--:|--:|--:|\n")
 		for _, bin := range e.Bins {
@@ -111,6 +111,16 @@ func evaluation(b *bytes.Buffer, e weights.Evaluation) {
 		}
 		b.WriteByte('\n')
 	}
+	if len(e.Curve) > 0 {
+		b.WriteString("Answering only the surest notes: how often their top label is right.\n\n| answered | right | from confidence |\n|--:|--:|--:|\n")
+		for i, p := range e.Curve {
+			if (i+1)%curveStep == 0 || i+1 == len(e.Curve) {
+				fmt.Fprintf(b, "| %.3f | %.3f | %.3f |\n", p.Answered, p.Accuracy, p.Confidence)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	pairs(b, m, e.Pairs)
 	if len(e.PerLabel) > 0 {
 		b.WriteString("| label | precision | recall | F1 | notes with it | asserted |\n|---|--:|--:|--:|--:|--:|\n")
 		for _, l := range e.PerLabel {
@@ -118,6 +128,40 @@ func evaluation(b *bytes.Buffer, e weights.Evaluation) {
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// What of a curve and of pairs a card has room for.
+const (
+	curveStep  = 4
+	shownPairs = 10
+)
+
+func figures(b *bytes.Buffer, figures []weights.Figure) {
+	b.WriteString("| figure | value | 95 % interval |\n|---|--:|--:|\n")
+	for _, f := range figures {
+		interval := ""
+		if f.High > 0 {
+			interval = fmt.Sprintf("%.3f to %.3f", f.Low, f.High)
+		}
+		fmt.Fprintf(b, "| %s | %.4f | %s |\n", cell(f.Name), f.Value, interval)
+	}
+	b.WriteByte('\n')
+}
+
+func pairs(b *bytes.Buffer, m weights.Manifest, pairs []weights.Pair) {
+	if len(pairs) == 0 {
+		return
+	}
+	if m.Task.Kind == weights.MultiLabel {
+		b.WriteString("Most confused: notes for which one label was missed while another was wrongly asserted, where that happens more often than by chance.\n\n")
+	} else {
+		b.WriteString("Most confused: notes of one label that were given another, and how many there would be by chance.\n\n")
+	}
+	b.WriteString("| missed | given | notes | by chance |\n|---|---|--:|--:|\n")
+	for _, p := range pairs[:min(len(pairs), shownPairs)] {
+		fmt.Fprintf(b, "| %s | %s | %d | %.1f |\n", cell(p.Missed), cell(p.Given), p.Count, p.Chance)
+	}
+	b.WriteByte('\n')
 }
 
 // cell keeps a name from breaking out of its table cell, and from being read as Markdown

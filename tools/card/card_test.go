@@ -29,11 +29,17 @@ func manifest() weights.Manifest {
 			Limits:      []string{"Knows *two* rooms."},
 			Data:        []weights.Data{{Name: "house|notes.csv", Licence: "CC0", Rows: 30, Examples: 28, SHA256: "ab12"}},
 			Training:    "Chosen among 2 settings.",
+			Refitted:    true,
 			Evaluations: []weights.Evaluation{
 				{
 					Protocol: "part \"test\"\nof the split", N: 9,
-					Figures: []weights.Figure{{Name: "micro-F1", Value: 0.75}, {Name: "ECE", Value: 0.03125}},
+					Figures: []weights.Figure{{Name: "micro-F1", Value: 0.75, Low: 0.5, High: 0.875}, {Name: "ECE", Value: 0.03125}},
 					Bins:    []weights.Bin{{Confidence: 0.5, Accuracy: 1, Count: 1}, {}, {Confidence: 0.9, Accuracy: 0.875, Count: 8}},
+					Curve: []weights.Point{
+						{Confidence: 0.95, Answered: 0.2, Accuracy: 1}, {Confidence: 0.9, Answered: 0.4, Accuracy: 1}, {Confidence: 0.85, Answered: 0.6, Accuracy: 1},
+						{Confidence: 0.8, Answered: 0.8, Accuracy: 0.9}, {Confidence: 0.5, Answered: 1, Accuracy: 0.875},
+					},
+					Pairs: []weights.Pair{{Missed: "Hall | stairs", Given: "Kitchen", Count: 1, Chance: 0.25}},
 					PerLabel: []weights.LabelFigure{
 						{Label: "Kitchen", Precision: 1, Recall: 0.5, F1: 2.0 / 3, Support: 4, Predicted: 2},
 						{Label: "Hall | stairs\n<b>`up`</b> C:\\| [x](y)", Precision: 0.5, Recall: 0.5, F1: 0.5, Support: 2, Predicted: 2},
@@ -67,6 +73,7 @@ func TestTablesStayWhole(t *testing.T) {
 	m := manifest()
 	for _, label := range []string{"|", "a|b|c", "\\|", "\\", "a\r\n| b |", "\u2028|"} {
 		m.Card.Evaluations[0].PerLabel = []weights.LabelFigure{{Label: label}}
+		m.Card.Evaluations[0].Pairs = []weights.Pair{{Missed: label, Given: label}}
 		m.Card.Data[0].Name = label
 		columns := 0
 		for row := range strings.Lines(string(Markdown(m))) {

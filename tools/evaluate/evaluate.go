@@ -177,6 +177,7 @@ func Collect(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset
 		}
 		times = append(times, time.Since(begin))
 		add(&a, truth, r)
+		a.Notes = append(a.Notes, e.Group)
 	}
 	return a, times, nil
 }

@@ -23,5 +23,14 @@ func Figures(r metrics.Report) []weights.Figure {
 
 // Evaluation is a report as a model card keeps it.
 func Evaluation(protocol string, r metrics.Report) weights.Evaluation {
-	return weights.Evaluation{Protocol: protocol, N: r.N, Figures: Figures(r), PerLabel: r.PerLabel, Bins: r.Reliability}
+	return weights.Evaluation{Protocol: protocol, N: r.N, Figures: Figures(r), PerLabel: r.PerLabel, Bins: r.Reliability, Curve: r.Curve, Pairs: r.Pairs}
+}
+
+// Within notes the ends of the figures' intervals.
+func Within(figures []weights.Figure, low, high metrics.Report) []weights.Figure {
+	below, above := Figures(low), Figures(high)
+	for i := range figures {
+		figures[i].Low, figures[i].High = below[i].Value, above[i].Value
+	}
+	return figures
 }

@@ -15,6 +15,7 @@ type Answers struct {
 	Probabilities []float64 // [n][labels], 0 to 1
 	Truth         [][]int   // per example, its label indexes, ascending
 	Asserted      [][]int   // per example, the labels asserted, ascending; none means "not sure"
+	Notes         []int     // per example, the number of its note, equal notes sharing one; nil: each its own
 
 	// MultiClass says that every example has one label. Predictions are then the most
 	// probable label, asserted or not; otherwise they are the asserted ones.
@@ -41,6 +42,8 @@ type Report struct {
 
 	PerLabel    []weights.LabelFigure `json:"per_label"`
 	Reliability []weights.Bin         `json:"reliability"` // the bins of ECE, by rising confidence
+	Curve       []weights.Point       `json:"curve"`       // answering less, by falling confidence
+	Pairs       []weights.Pair        `json:"pairs"`       // the most confused
 
 	LatencyMS float64 `json:"latency_ms"` // median time to classify one note; set by the caller
 }
@@ -54,14 +57,8 @@ func Measure(a Answers) (Report, error) {
 	if err := a.validate(); err != nil {
 		return Report{}, err
 	}
-	predicted := a.Asserted
 	ranked := a.rank()
-	if a.MultiClass {
-		predicted = make([][]int, len(ranked))
-		for i, order := range ranked {
-			predicted[i] = order[:1]
-		}
-	}
+	predicted := a.predicted(ranked)
 	r := Report{N: len(a.Truth)}
 	r.Accuracy = share(len(a.Truth), func(i int) bool { return slices.Equal(predicted[i], a.Truth[i]) })
 	r.Top1InSet = share(len(a.Truth), func(i int) bool { return has(a.Truth[i], ranked[i][0]) })
@@ -72,13 +69,35 @@ func Measure(a Answers) (Report, error) {
 	r.MAP, r.MAPLabels = meanAveragePrecision(a)
 	r.ECE, r.Reliability = calibration(a, ranked)
 	r.Coverage, r.RightIfSure = whenSure(a, ranked)
+	r.Curve, r.Pairs = curve(a, ranked), pairs(a, predicted)
 	return r, nil
+}
+
+func (a Answers) predicted(ranked [][]int) [][]int {
+	if !a.MultiClass {
+		return a.Asserted
+	}
+	first := make([][]int, len(ranked))
+	for i, order := range ranked {
+		first[i] = order[:1]
+	}
+	return first
+}
+
+func (a Answers) note(i int) int {
+	if a.Notes == nil {
+		return i
+	}
+	return a.Notes[i]
 }
 
 func (a Answers) validate() error {
 	n, k := len(a.Truth), len(a.Labels)
 	if k == 0 {
 		return fmt.Errorf("no labels to measure")
+	}
+	if a.Notes != nil && len(a.Notes) != n {
+		return fmt.Errorf("%d examples with the numbers of %d notes", n, len(a.Notes))
 	}
 	if len(a.Probabilities) != n*k || len(a.Asserted) != n {
 		return fmt.Errorf("%d examples of %d labels, with %d probabilities and %d answers", n, k, len(a.Probabilities), len(a.Asserted))

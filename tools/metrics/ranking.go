@@ -102,7 +102,7 @@ func calibration(a Answers, ranked [][]int) (ece float64, bins []weights.Bin) {
 	bins = make([]weights.Bin, Bins)
 	for i, order := range ranked {
 		p := a.row(i)[order[0]]
-		b := &bins[min(int(p*Bins), Bins-1)]
+		b := &bins[binOf(p)]
 		b.Count++
 		b.Confidence += p
 		if has(a.Truth[i], order[0]) {
@@ -117,3 +117,5 @@ func calibration(a Answers, ranked [][]int) (ece float64, bins []weights.Bin) {
 	}
 	return ece, bins
 }
+
+func binOf(p float64) int { return min(int(p*Bins), Bins-1) }

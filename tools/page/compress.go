@@ -92,3 +92,9 @@ func keep(file string, packed []byte) {
 		os.Remove(temp.Name())
 	}
 }
+
+// Packed is what the page's server sends for contents to a browser that takes brotli.
+func Packed(contents []byte) (int64, error) {
+	packed, err := openCache().compress(forms[0], contents)
+	return int64(len(packed)), err
+}

@@ -64,6 +64,31 @@ func Write(dir string, m weights.Manifest, tensors []weights.Values) error {
 	return replace(temp, dir)
 }
 
+// SetCard gives the bundle at dir another card; its numbers stay as they are. The model
+// card for people is the caller's to write.
+func SetCard(dir string, c weights.Card) error {
+	b, err := Open(os.DirFS(dir))
+	if err != nil {
+		return fmt.Errorf("bundle %s: %w", dir, err)
+	}
+	b.Manifest.Card = c
+	text, err := json.MarshalIndent(b.Manifest, "", " ")
+	if err != nil {
+		return fmt.Errorf("bundle %s: %w", dir, err)
+	}
+	if _, err := weights.ParseManifest(text); err != nil {
+		return fmt.Errorf("bundle %s would not be readable: %w", dir, err)
+	}
+	temp := filepath.Join(dir, "."+ManifestFile)
+	if err := os.WriteFile(temp, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("bundle: %w", err)
+	}
+	if err := os.Rename(temp, filepath.Join(dir, ManifestFile)); err != nil {
+		return errors.Join(fmt.Errorf("bundle: %w", err), os.Remove(temp))
+	}
+	return nil
+}
+
 // writeShards cuts the stream into files.
 func writeShards(dir string, header []byte, tensors []weights.Values) ([]weights.Shard, error) {
 	var shards []weights.Shard

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -150,6 +151,45 @@ func TestWriteIsDeterministic(t *testing.T) {
 		if string(file.Data) != string(second[name].Data) {
 			t.Errorf("%s differs", name)
 		}
+	}
+}
+
+func TestSetCard(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "b")
+	m, tensors := model(4, 3)
+	if err := bundle.Write(dir, m, tensors); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, dir)
+	card := weights.Card{Summary: "Another.", Evaluations: []weights.Evaluation{{
+		Protocol: "spring", N: 3, Figures: []weights.Figure{{Name: "LRAP", Value: .5, Low: .25, High: .75}},
+		Curve: []weights.Point{{Confidence: .5, Answered: 1, Accuracy: .5}}, Pairs: []weights.Pair{{Missed: "a", Given: "b", Count: 2, Chance: .5}},
+	}}}
+	if err := bundle.SetCard(dir, card); err != nil {
+		t.Fatal(err)
+	}
+	b, err := bundle.Open(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(b.Manifest.Card, card) {
+		t.Errorf("the card is %+v", b.Manifest.Card)
+	}
+	if _, err := b.Load(t.Context()); err != nil {
+		t.Error(err)
+	}
+	after := contents(t, dir)
+	delete(before, "manifest.json")
+	delete(after, "manifest.json")
+	if !maps.Equal(before, after) {
+		t.Errorf("%d files beside the manifest, now %d, or others", len(before), len(after))
+	}
+	card.Evaluations[0].Figures[0].Value = math.NaN()
+	if bundle.SetCard(dir, card) == nil {
+		t.Error("a card that is not JSON was written")
+	}
+	if err := bundle.SetCard(t.TempDir(), card); err == nil {
+		t.Error("what is no bundle has a card now")
 	}
 }
 
