@@ -21,7 +21,7 @@ type measureCommand struct {
 	Part    string `help:"With --split: the part of the data to take." placeholder:"PART"`
 	On      string `help:"With --split: train on --part, measure on this part instead of in parts." placeholder:"PART"`
 	Parts   int    `help:"Part the notes into so many, labels spread evenly; train on all but one, measure on that." default:"5"`
-	Repeats int    `help:"Part the notes in so many ways, measure on one part of each, and give the mean. Default: part them once, measure on every part, and give the figures over all notes." placeholder:"5"`
+	Repeats int    `help:"Part the notes in so many ways, measure on one part of each, and give the mean; calibration error, which few notes overstate, over all answers together. Default: part them once, measure on every part, and give the figures over all notes." placeholder:"5"`
 	JSON    bool   `help:"Print the figures as JSON."`
 }
 
@@ -43,35 +43,39 @@ func (c *measureCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	var reports []metrics.Report
-	for _, answers := range m.runs {
-		report, err := metrics.Measure(answers)
-		if err != nil {
-			return err
-		}
-		reports = append(reports, report)
+	mean, each, err := metrics.Repeated(m.runs)
+	if err != nil {
+		return err
 	}
-	if c.Repeats == 0 {
-		if c.JSON {
-			return printJSON(s, reports[0])
-		}
-		printReport(s.out, reports[0])
+	switch {
+	case c.Repeats == 0 && c.JSON:
+		return printJSON(s, each[0])
+	case c.Repeats == 0:
+		printReport(s.out, each[0])
 		return nil
-	}
-	mean := metrics.Mean(reports)
-	if c.JSON {
-		return printJSON(s, mean)
-	}
-	fmt.Fprintf(s.out, "mean of %d runs, standard deviation between them; %d notes each\n", c.Repeats, mean.N)
-	for i, f := range evaluate.Figures(mean) {
-		sum := 0.0
-		for _, r := range reports {
-			d := evaluate.Figures(r)[i].Value - f.Value
-			sum += d * d
+	case c.JSON:
+		for i := range each {
+			r := &each[i]
+			r.PerLabel, r.Reliability, r.Curve, r.Pairs = nil, nil, nil, nil
 		}
-		fmt.Fprintf(s.out, "  %-30s %.4f  %.4f\n", f.Name, f.Value, math.Sqrt(sum/float64(len(reports))))
+		return printJSON(s, repeated{mean, each})
+	}
+	fmt.Fprintf(s.out, "mean of %d runs, standard deviation between them; %d notes each; ECE: over the answers of all runs together\n", c.Repeats, mean.N)
+	for i, f := range evaluate.Figures(mean) {
+		sum, squares, n := 0.0, 0.0, float64(len(each))
+		for _, r := range each {
+			v := evaluate.Figures(r)[i].Value
+			sum, squares = sum+v, squares+v*v
+		}
+		fmt.Fprintf(s.out, "  %-30s %.4f  %.4f\n", f.Name, f.Value, math.Sqrt(max(squares/n-sum/n*sum/n, 0)))
 	}
 	return nil
+}
+
+// repeated is what --repeats prints with --json.
+type repeated struct {
+	metrics.Report
+	Runs []metrics.Report `json:"runs"`
 }
 
 func (c *measureCommand) check() error {

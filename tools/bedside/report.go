@@ -410,7 +410,7 @@ func packed(b *bundle.Bundle) (int64, error) {
 	return total, err
 }
 
-// machine is this one, in words.
+// machine is this one, in words, and how much it has to do.
 func machine() string {
 	name := runtime.GOARCH
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -421,7 +421,12 @@ func machine() string {
 			}
 		}
 	}
-	return fmt.Sprintf("%d cores of %s, %s", runtime.NumCPU(), name, runtime.GOOS)
+	words := fmt.Sprintf("%d cores of %s, %s", runtime.NumCPU(), name, runtime.GOOS)
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		load, _, _ := strings.Cut(string(text), " ")
+		words += ", load average " + load
+	}
+	return words
 }
 
 // shellQuoted is a command line that a shell takes apart again.

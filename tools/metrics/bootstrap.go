@@ -28,6 +28,26 @@ func Mean(reports []Report) Report {
 	return mean
 }
 
+// Repeated measures runs of one kind, on different notes. The figures are the mean of the
+// runs, but for calibration error, which few notes overstate: that is over the answers of
+// all runs together.
+func Repeated(runs []Answers) (mean Report, each []Report, err error) {
+	if len(runs) == 0 {
+		return mean, nil, errors.New("no run to measure")
+	}
+	for _, a := range runs {
+		r, err := Measure(a)
+		if err != nil {
+			return mean, nil, err
+		}
+		each = append(each, r)
+	}
+	all, err := Measure(Pool(runs))
+	mean = Mean(each)
+	mean.ECE, mean.Reliability = all.ECE, all.Reliability
+	return mean, each, err
+}
+
 // Pool puts the answers of several runs together.
 func Pool(runs []Answers) Answers {
 	pooled := Answers{Labels: runs[0].Labels, MultiClass: true}

@@ -168,6 +168,13 @@ func TestMeanAndPool(t *testing.T) {
 	if want := (measure(t, a).LRAP + measure(t, b).LRAP) / 2; math.Abs(mean.LRAP-want) > 1e-12 || mean.N != 10 {
 		t.Errorf("mean LRAP %v of %d, want %v of 10", mean.LRAP, mean.N, want)
 	}
+	repeated, each, err := Repeated([]Answers{a, b})
+	if err != nil || len(each) != 2 || repeated.LRAP != mean.LRAP || repeated.ECE != measure(t, Pool([]Answers{a, b})).ECE {
+		t.Errorf("LRAP %v and ECE %v of %d runs, %v", repeated.LRAP, repeated.ECE, len(each), err)
+	}
+	if _, _, err := Repeated(nil); err == nil {
+		t.Error("no run was measured")
+	}
 	pooled := measure(t, Pool([]Answers{a, b}))
 	if pooled.N != 20 || math.Abs(pooled.LRAP-mean.LRAP) > 1e-12 {
 		t.Errorf("LRAP %v of %d pooled, want %v of 20", pooled.LRAP, pooled.N, mean.LRAP)

@@ -34,18 +34,15 @@ type Measured struct {
 	Low     metrics.Report // the ends of its 95 % intervals
 	High    metrics.Report
 	Tables  metrics.Report // of all answers together
-	Chance  float64        // the calibration error that chance alone would show, in each repeat
+	Chance  float64        // the calibration error that chance alone would show
 	Wide    metrics.Report // the figures with float32 weights; N is 0 where there are none
 }
 
 // Measure takes the figures of a run's answers.
 func Measure(run Run, asked Asked, seed uint64) (Measured, error) {
 	m := Measured{Run: run, Command: asked.Command, Shared: asked.Shared, Repeats: len(asked.Runs)}
-	if len(asked.Runs) == 0 {
-		return m, fmt.Errorf("run %q: no note was answered", run.Protocol)
-	}
 	var err error
-	if m.Figures, err = mean(asked.Runs); err != nil {
+	if m.Figures, _, err = metrics.Repeated(asked.Runs); err != nil {
 		return m, fmt.Errorf("run %q: %w", run.Protocol, err)
 	}
 	if m.Figures.N == 0 {
@@ -59,25 +56,11 @@ func Measure(run Run, asked Asked, seed uint64) (Measured, error) {
 		return m, fmt.Errorf("run %q: %w", run.Protocol, err)
 	}
 	m.Notes = distinct(all)
-	for _, answers := range asked.Runs {
-		m.Chance += metrics.CalibratedECE(answers, draws, seed) / float64(len(asked.Runs))
-	}
+	m.Chance = metrics.CalibratedECE(all, draws, seed)
 	if len(asked.Wide) > 0 {
-		m.Wide, err = mean(asked.Wide)
+		m.Wide, _, err = metrics.Repeated(asked.Wide)
 	}
 	return m, err
-}
-
-func mean(runs []metrics.Answers) (metrics.Report, error) {
-	var reports []metrics.Report
-	for _, answers := range runs {
-		r, err := metrics.Measure(answers)
-		if err != nil {
-			return metrics.Report{}, err
-		}
-		reports = append(reports, r)
-	}
-	return metrics.Mean(reports), nil
 }
 
 func distinct(a metrics.Answers) int {
@@ -102,7 +85,9 @@ func (m Measured) Evaluation() weights.Evaluation {
 	if m.Brief {
 		return e
 	}
-	e.PerLabel, e.Bins = m.Tables.PerLabel, m.Tables.Reliability
+	if e.Bins = m.Tables.Reliability; len(m.Tables.PerLabel) <= maxRows {
+		e.PerLabel = m.Tables.PerLabel
+	}
 	for _, p := range m.Tables.Curve {
 		e.Curve = append(e.Curve, weights.Point{Confidence: short(p.Confidence), Answered: short(p.Answered), Accuracy: short(p.Accuracy)})
 	}

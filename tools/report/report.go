@@ -195,7 +195,7 @@ func (w *writer) run(m Model, r Measured, file string) {
 	w.line("### %s\n", cell(r.name()))
 	of := fmt.Sprintf("%d notes", r.Notes)
 	if r.Repeats > 1 {
-		of = fmt.Sprintf("Figures are the mean of %d runs on %d notes each, %d distinct ones; tables and plots are of all %d answers together", r.Repeats, r.Figures.N, r.Notes, r.Tables.N)
+		of = fmt.Sprintf("Figures are the mean of %d runs on %d notes each, %d distinct ones; calibration error, tables and plots are of all %d answers together", r.Repeats, r.Figures.N, r.Notes, r.Tables.N)
 	} else if r.Notes < r.Figures.N {
 		of = fmt.Sprintf("%d rows of %d distinct notes", r.Figures.N, r.Notes)
 	}
@@ -203,9 +203,6 @@ func (w *writer) run(m Model, r Measured, file string) {
 	w.line("| figure | value |\n|---|--:|")
 	for _, f := range r.figures() {
 		w.line("| %s | %s |", cell(f.Name), interval(f))
-	}
-	if r.Repeats > 1 {
-		w.line("| calibration error of all answers together | %.3f |", r.Tables.ECE)
 	}
 	if r.Wide.N > 0 {
 		w.line("| macro-F1 with float32 weights | %.3f |", r.Wide.MacroF1)
