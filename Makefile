@@ -123,11 +123,11 @@ bench-encoder: system kernels module site/node_modules/.package-lock.json $(PEER
 	$(GO) run ./tools/benchencoder $(ARGS)
 	BEDSIDE_BENCH=1 $(GO) test -count=1 -run TestMeasure -v ./kernels/simd | grep '^|'
 
-## bench-webgpu: the encoder engine beside onnxruntime-web, both on WebGPU: what Chromium finds, or SwiftShader
+## bench-webgpu: the encoder engine beside onnxruntime-web, both on WebGPU: SwiftShader, or with GPU=1 the machine's GPU; PEAK=TFLOPS prints shares of its peak
 bench-webgpu: system kernels module site/node_modules/.package-lock.json $(PEER)
 	sh .ci/system onnx
-	$(GO) run ./tools/benchencoder --parts webgpu --models minilm-l6 --rounds 7 --warm 100ms $(ARGS)
-	BEDSIDE_BENCH=1 $(GO) test -count=1 -run TestMeasure -v ./kernels/webgpu | grep '^|'
+	$(GO) run ./tools/benchencoder --parts webgpu --models minilm-l6 --rounds 7 --warm 100ms $(if $(GPU),--gpu) $(if $(PEAK),--peak $(PEAK)) $(ARGS)
+	BEDSIDE_BENCH=1 BEDSIDE_GPU=$(GPU) BEDSIDE_PEAK=$(PEAK) $(GO) test -count=1 -run TestMeasure -v ./kernels/webgpu | grep '^|'
 
 $(PEER): tools/benchencoder/package-lock.json
 	cd tools/benchencoder && npm ci --no-audit --no-fund --ignore-scripts

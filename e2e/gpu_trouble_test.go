@@ -8,6 +8,7 @@ import (
 
 	"bedside/wasm/classify"
 	"bedside/wasm/encoder/invented"
+	"bedside/weights"
 	"bedside/weights/bundle"
 
 	windows "github.com/chromedp/cdproto/browser"
@@ -282,5 +283,47 @@ func TestProcessorFailsAfterTheGPU(t *testing.T) {
 	var asked int
 	if tab.frame.must(`asked`, &asked); asked != 0 {
 		t.Errorf("a GPU was asked for %d times", asked)
+	}
+}
+
+// TestGPUOfSmallBuffers: tensors that its bindings do not hold are split, in int8, float32 and float16.
+func TestGPUOfSmallBuffers(t *testing.T) {
+	// 64 outputs of 1024 inputs must go into a binding.
+	for kind, binding := range map[string]int{weights.Int8: 70_000, weights.Float32: 270_000, weights.Float16: 270_000} {
+		t.Run(kind, func(t *testing.T) {
+			wide := invented.Tiny()
+			wide.Hidden, wide.Heads, wide.Intermediate, wide.Weights = 128, 4, 1024, kind
+			dir := encoderBundle(t, wide)
+			want, s := nativeAnswers(t, dir, encoderNotes()[:3]), encoderServer(t, dir)
+			tab := openPatched(t, s, "?device=webgpu", fmt.Sprintf(`{
+				const { get } = Object.getOwnPropertyDescriptor(GPUDevice.prototype, 'limits')
+				Object.defineProperty(GPUDevice.prototype, 'limits', { get() {
+					const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = get.call(this)
+					return { maxStorageBufferBindingSize: %d, maxBufferSize: 600_000, maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup }
+				} })
+				const { createBuffer } = GPUDevice.prototype
+				globalThis.largest = 0
+				GPUDevice.prototype.createBuffer = function (given) { largest = Math.max(largest, given.size); return createBuffer.call(this, given) }
+				const { createBindGroup } = GPUDevice.prototype
+				globalThis.widest = 0
+				GPUDevice.prototype.createBindGroup = function (given) {
+					for (const { resource } of given.entries) widest = Math.max(widest, resource.size)
+					return createBindGroup.call(this, given)
+				}
+			}`, binding))
+			tab.readyOnGPU()
+			for note, result := range want {
+				tab.alike(brief(note), tab.slowly(note), result)
+			}
+			var largest, widest int
+			tab.frame.must(`largest`, &largest)
+			tab.frame.must(`widest`, &widest)
+			if largest > 600_000 || widest > binding || widest < binding/2 || largest <= binding {
+				t.Errorf("a buffer of %d bytes, a binding of %d", largest, widest)
+			}
+			if device, _ := tab.serving(); device != "webgpu" {
+				t.Errorf("the page computes on %s", device)
+			}
+		})
 	}
 }

@@ -29,7 +29,7 @@ type browser struct {
 // one file of 110 MB.
 const cacheBytes = 2 << 30
 
-// start runs Chromium with extra flags, such as "js-flags=--no-enable-avx-vnni".
+// start runs Chromium with extra flags, such as "js-flags=--no-enable-avx-vnni"; one without a value behind its = is taken away.
 func start(ctx context.Context, extra []string) (*browser, error) {
 	path, err := chromium()
 	if err != nil {
@@ -49,7 +49,9 @@ func start(ctx context.Context, extra []string) (*browser, error) {
 		options = append(options, chromedp.Flag(flag, true))
 	}
 	for _, flag := range extra {
-		if name, value, ok := strings.Cut(flag, "="); ok {
+		if name, value, ok := strings.Cut(flag, "="); ok && value == "" {
+			options = append(options, chromedp.Flag(name, false))
+		} else if ok {
 			options = append(options, chromedp.Flag(name, value))
 		} else {
 			options = append(options, chromedp.Flag(name, true))
@@ -115,7 +117,7 @@ const gpu = "webgpu"
 // adapter names what WebGPU computes on.
 func (b *browser) adapter(s *server) (name string, err error) {
 	err = b.visit(s, func(t *tab) error {
-		return t.eval(&name, `navigator.gpu?.requestAdapter().then((a) => a && [a.info.vendor, a.info.architecture, a.info.device].filter(Boolean).join(' '))`)
+		return t.eval(&name, `navigator.gpu?.requestAdapter().then((a) => a && [a.info.vendor, a.info.architecture, a.info.device, a.info.description].filter(Boolean).join(' '))`)
 	})
 	if err == nil && name == "" {
 		err = errors.New("this Chromium offers no GPU")

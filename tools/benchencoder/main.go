@@ -28,6 +28,8 @@ type options struct {
 	Rest    time.Duration `default:"30ms" help:"Pause between runs, in which the other engine's threads fall asleep."`
 	Visits  int           `default:"5" help:"Openings from the HTTP cache."`
 	Device  string        `help:"What our engine computes on, such as simd-plain. Default: what it chooses." placeholder:"NAME"`
+	GPU     bool          `name:"gpu" help:"Of the part webgpu: use the machine's own GPU, by way of Vulkan, where there is one."`
+	Peak    float64       `help:"Of the part webgpu: the card's peak, to print shares of it." placeholder:"TFLOPS"`
 	Out     string        `default:"out/bench-encoder" help:"Directory of models and report." placeholder:"DIR"`
 }
 
@@ -50,6 +52,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "benchencoder:", err)
 		os.Exit(1)
 	}
+}
+
+// gpuFlags are of a Chromium with WebGPU that tells what card it has.
+func (o options) gpuFlags() []string {
+	flags := []string{"enable-unsafe-webgpu", "enable-webgpu-developer-features"}
+	if o.GPU {
+		flags = append(flags, "disable-gpu=", "ignore-gpu-blocklist", "use-angle=vulkan", "enable-features=Vulkan")
+	}
+	return flags
 }
 
 func (o options) wants(part string) bool { return slices.Contains(o.Parts, part) }
@@ -108,7 +119,7 @@ func measure(ctx context.Context, o options, s *server, m models, r *Report) err
 	}
 	if o.wants("webgpu") {
 		o.Device = gpu
-		err := with(ctx, []string{"enable-unsafe-webgpu"}, func(b *browser) error { return r.gpuContests(b, s, m, o) })
+		err := with(ctx, o.gpuFlags(), func(b *browser) error { return r.gpuContests(b, s, m, o) })
 		if err != nil {
 			return fmt.Errorf("webgpu: %w", err)
 		}

@@ -52,7 +52,7 @@ func (r *Report) contests(b *browser, s *server, m models, o options, vnni bool,
 	busiest := 0.0
 	for _, name := range o.Models {
 		for _, n := range threads {
-			got, err := contests(b, s, m, name, n, o)
+			got, err := contests(b, s, m, name, n, engines, o)
 			if err != nil {
 				return fmt.Errorf("%s, %d threads: %w", name, n, err)
 			}
@@ -68,21 +68,29 @@ func (r *Report) contests(b *browser, s *server, m models, o options, vnni bool,
 	return nil
 }
 
-// gpuContests is both engines on WebGPU.
+// gpuContests is both engines on WebGPU, the peer's in int8 and in float32.
 func (r *Report) gpuContests(b *browser, s *server, m models, o options) error {
 	adapter, err := b.adapter(s)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n| int8, WebGPU on %s | threads | tokens | here | onnxruntime-web | ratio | quartiles | GMAC/s here, there | kernels here |\n|---|--:|--:|--:|--:|--:|--:|--:|---|\n", adapter)
+	fmt.Printf("\n| WebGPU on %s | tokens | here, int8 | onnxruntime-web, int8 | float32 | ratio to its best | quartiles | GMAC/s here |\n|---|--:|--:|--:|--:|--:|--:|--:|\n", adapter)
+	var all []Contest
 	for _, name := range o.Models {
-		got, err := contests(b, s, m, name, 1, o)
+		got, err := contests(b, s, m, name, 1, gpuEngines, o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		for _, c := range got {
-			c.print()
-			r.Contests = append(r.Contests, c)
+			c.printGPU(o.Peak)
+		}
+		all = append(all, got...)
+	}
+	fmt.Print("\n| asked of the GPU for one note | tokens | engine | dispatches | submits | read-backs |\n|---|--:|---|--:|--:|--:|\n")
+	for _, c := range all {
+		for _, name := range gpuEngines {
+			a := c.Asked[name]
+			fmt.Printf("| %s | %d | %s | %d | %d | %d |\n", c.Model, c.Tokens, titles[name], a.Dispatches, a.Submits, a.ReadBacks)
 		}
 	}
 	fmt.Print("\n| WebGPU, from the HTTP cache | ready | first answer, 128 tokens | pipelines later than weights |\n|---|--:|--:|--:|\n")
@@ -96,7 +104,20 @@ func (r *Report) gpuContests(b *browser, s *server, m models, o options) error {
 			at(func(v visit) float64 { return v.Answered }), at(func(v visit) float64 { return v.Late }))
 		r.Openings = append(r.Openings, got)
 	}
+	r.Contests = append(r.Contests, all...)
 	return nil
+}
+
+func (c Contest) printGPU(peak float64) {
+	ratio, low, high := c.Ratio()
+	ms := median(c.Own)
+	rate := macs(shapes[c.Model], c.Tokens) / ms / 1e6
+	share := ""
+	if peak > 0 {
+		share = fmt.Sprintf(" (%.2f %% of %g TFLOPS)", 100*2*rate/1e3/peak, peak)
+	}
+	fmt.Printf("| %s | %d | %.1f ms | %.1f ms | %.1f ms | **%.3f** | %.3f to %.3f | %.0f%s |\n",
+		c.Model, c.Tokens, ms, median(c.Peer), median(c.Float), ratio, low, high, rate, share)
 }
 
 func (c Contest) print() {
@@ -143,7 +164,7 @@ func (o Opening) print() {
 	}
 }
 
-var titles = map[string]string{own: "here", peer: "onnxruntime-web"}
+var titles = map[string]string{own: "here", peer: "onnxruntime-web", float: "onnxruntime-web, float32"}
 
 func (r *Report) parities(b *browser, s *server, m models, o options) error {
 	fmt.Print("\n| cosine of logits to float64: mean, lowest | here | onnxruntime-web | largest difference here, there, of |\n|---|--:|--:|--:|\n")

@@ -18,6 +18,7 @@ Everything is drawn from fixed seeds: weights of deviation 0.05, gammas 1 + 0.05
     checkpoint/      config.json, tokenizer_config.json, vocab.txt of invented words, model.safetensors: Hugging Face's layout
     calibration.txt  a note of invented words a line, other words than the cases have
     model.onnx       int8, in the form that ONNX Runtime's transformer optimizer and quantizer give (see Graph)
+    float32.onnx     the same before the quantizer
     cases.json       written last: a directory with it is complete, and is left alone
       notes   a note for each number of tokens, [CLS] and [SEP] counted: text, ids
       cases   notes of 128 tokens with their logits in float64: text, ids, logits
@@ -146,7 +147,7 @@ def note(tokens, among, random, count):
 
 
 class Graph:
-    """An ONNX graph in the making.
+    """An ONNX graph in the making, in int8.
 
     Its form is what onnxruntime.transformers.optimizer makes of an exported BERT (com.microsoft's attention, skip layer
     norm and GELU in one operation each) after onnxruntime.quantization.quantize_dynamic with int8 weights of one scale
@@ -193,14 +194,32 @@ class Graph:
         sums = self.op("Cast", [self.op("MatMulInteger", [x, w, x_zero, w_zero])], to=TensorProto.FLOAT)
         return self.op("Mul", [sums, self.op("Mul", [x_scale, w_scale])])
 
+    def attention(self, x, w, bias, mask, heads):
+        x, x_scale, x_zero = self.quantize(x)
+        w, w_scale, w_zero = self.weights(w)
+        return self.fused("QAttention", [x, w, self.constant(bias), x_scale, w_scale, mask, x_zero, w_zero], num_heads=heads)
+
     def table(self, rows, indices):
         scale = np.float32(np.abs(rows).max() / 127)
         q = np.rint(rows / scale).clip(-127, 127).astype(np.int8)
         return self.op("DequantizeLinear", [self.op("Gather", [self.constant(q), indices]), self.scalar(scale), self.scalar(np.int8(0))])
 
 
-def graph(c, p):
-    g = Graph()
+class FloatGraph(Graph):
+    """Likewise with float32 weights, as the quantizer gets it."""
+
+    def matmul(self, x, w):
+        return self.op("MatMul", [x, self.constant(w)])
+
+    def attention(self, x, w, bias, mask, heads):
+        # Without the mask: with one, onnxruntime-web has attention on the processor. No note here has padding.
+        return self.fused("Attention", [x, self.constant(w), self.constant(bias)], num_heads=heads)
+
+    def table(self, rows, indices):
+        return self.op("Gather", [self.constant(rows), indices])
+
+
+def graph(g, c, p):
     const = lambda name: g.constant(p[name])
 
     def skip(x, residual, layer):
@@ -215,9 +234,7 @@ def graph(c, p):
     mask = g.op("Cast", ["attention_mask"], to=TensorProto.INT32)
     for l in range(c["layers"]):
         beside = lambda what: np.concatenate([p[f"{l}.{name}.{what}"] for name in ("query", "key", "value")], -1)
-        q, scale, zero = g.quantize(x)
-        w, w_scale, w_zero = g.weights(beside("weight"))
-        context = g.fused("QAttention", [q, w, g.constant(beside("bias")), scale, w_scale, mask, zero, w_zero], num_heads=c["heads"])
+        context = g.attention(x, beside("weight"), beside("bias"), mask, c["heads"])
         x = skip(context, x, f"{l}.output")
         inner = g.fused("BiasGelu", [g.matmul(x, p[f"{l}.up.weight"]), const(f"{l}.up.bias")])
         x = skip(inner, x, f"{l}.down")
@@ -229,8 +246,8 @@ def graph(c, p):
     return g
 
 
-def write_onnx(path, c, p):
-    g = graph(c, p)
+def write_onnx(path, g, c, p):
+    graph(g, c, p)
     tensor = lambda name, kind, *shape: helper.make_tensor_value_info(name, kind, ["batch", *shape])
     inputs = [tensor(name, TensorProto.INT64, "tokens") for name in ("input_ids", "attention_mask", "token_type_ids")]
     whole = helper.make_graph(g.nodes, "bert", inputs, [tensor("logits", TensorProto.FLOAT, c["labels"])], g.constants)
@@ -310,7 +327,8 @@ def write(directory, name):
     p = draw(c, seed=1)
     tokens, among = vocabulary(c["vocabulary"])
     write_checkpoint(directory / "checkpoint", c, p, tokens)
-    write_onnx(directory / "model.onnx", c, p)
+    write_onnx(directory / "model.onnx", Graph(), c, p)
+    write_onnx(directory / "float32.onnx", FloatGraph(), c, p)
     random = np.random.default_rng(2)
     notes = {n: note(tokens, among, random, n) for n in TOKENS}
     cases = []

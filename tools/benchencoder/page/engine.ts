@@ -19,11 +19,21 @@ export interface Answer {
   /** From the note to its logits, in the worker. */
   ms: number
   logits: number[]
+  /** What a GPU was asked for, where one was. */
+  asked?: Asked
+}
+
+/** What an engine asked a GPU for. */
+export interface Asked {
+  dispatches: number
+  submits: number
+  readBacks: number
 }
 
 /** An engine in a worker of its own, with one model. */
 export interface Engine {
   open(model: string, threads: number): Promise<Opening>
+  /** Counts what is asked of GPUs too. */
   run(note: Note): Promise<Answer>
   /** Milliseconds that a GPU's pipelines took longer than its weights, once a note was run. */
   readonly late?: number

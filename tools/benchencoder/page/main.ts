@@ -1,6 +1,6 @@
 // The bench page. The Go program calls the functions of `bench`; nothing here decides what is measured.
 import type { DeviceName } from '../../../site/protocol.js'
-import { type Answer, Caller, type Engine, type Note, type Opening } from './engine.js'
+import { type Answer, type Asked, Caller, type Engine, type Note, type Opening } from './engine.js'
 import { fetchAll, Own } from './own.js'
 import { Peer } from './peer.js'
 
@@ -12,13 +12,14 @@ interface Contest {
   rest: number
 }
 
-/** Milliseconds of each round. */
+/** Milliseconds of each round, and what the last asked a GPU for. */
 interface Times {
-  own: number[]
-  peer: number[]
+  times: Partial<Record<Name, number[]>>
+  asked: Partial<Record<Name, Asked>>
 }
 
-type Name = 'own' | 'peer'
+/** Ours; onnxruntime-web; the same on float32 weights. */
+type Name = 'own' | 'peer' | 'float'
 const opened: Partial<Record<Name, Engine>> = {}
 
 function engine(name: Name): Engine {
@@ -30,25 +31,30 @@ function engine(name: Name): Engine {
 /** The device is ours, where it is not for the engine to choose. */
 async function open(name: Name, model: string, threads: number, device?: DeviceName): Promise<Opening> {
   opened[name]?.close()
-  return (opened[name] = name === 'own' ? new Own(device) : new Peer(device === 'webgpu' ? device : 'wasm')).open(model, threads)
+  const provider = device === 'webgpu' ? device : 'wasm'
+  opened[name] = name === 'own' ? new Own(device) : new Peer(provider, name === 'float' ? 'float32' : 'model')
+  return opened[name].open(model, threads)
 }
 
-/** Both engines round after round, each first in half of them. */
-async function contest(note: Note, { warm, rounds, rest }: Contest): Promise<Times> {
-  for (const name of ['own', 'peer'] as const) {
+/** The engines that are named round after round, in turning order. */
+async function contest(names: Name[], note: Note, { warm, rounds, rest }: Contest): Promise<Times> {
+  for (const name of names) {
     const end = performance.now() + warm
     do await engine(name).run(note)
     while (performance.now() < end)
   }
-  const times: Times = { own: [], peer: [] }
+  const times: Times['times'] = {}
+  const asked: Times['asked'] = {}
   for (let round = 0; round < rounds; round++) {
-    const turns: Name[] = round % 2 === 0 ? ['peer', 'own'] : ['own', 'peer']
-    for (const name of turns) {
+    for (const [turn] of names.entries()) {
+      const name = names[(round + turn) % names.length]!
       await sleep(rest)
-      times[name].push((await engine(name).run(note)).ms)
+      const answer = await engine(name).run(note)
+      ;(times[name] ??= []).push(answer.ms)
+      if (answer.asked) asked[name] = answer.asked
     }
   }
-  return times
+  return { times, asked }
 }
 
 /** A start from nothing to the first answer. */

@@ -1,6 +1,7 @@
 import { Gpus } from '../../../site/frame/gpus.js'
 import { fetchPinned } from '../../../site/outer/pinned.js'
 import type { DeviceName, FromWorker, Pinned, ToWorker, Wish } from '../../../site/protocol.js'
+import { count, taken } from './asked.js'
 import type { Answer, Engine, Note, Opening } from './engine.js'
 
 /** What a page with one model fetches, by model; the server writes it. */
@@ -17,6 +18,7 @@ declare global {
 const LANES = 6 // shards on their way at a time, as the outer document has them
 const MODEL = 0
 const WEIGHTS = 1 << 16 // bytes that no note is written in
+const SIGN = 100 // milliseconds between signs of life of a GPU, which it need not give here: a note that the processor took over tells nothing
 const WAIT = Symbol('wait for the next')
 
 /** Bedside: the site's own worker, fed with files of checked hashes as the site feeds it. */
@@ -34,6 +36,7 @@ export class Own implements Engine {
   private heard: (message: FromWorker) => void = () => {}
   private failed: (error: Error) => void = () => {}
   private calls = 0
+  private readonly signs = setInterval(() => this.tell({ kind: 'gpu-working', gpu: 1 }), SIGN)
 
   /** Without a device, it chooses as the site does. */
   constructor(private readonly device?: DeviceName) {
@@ -47,6 +50,7 @@ export class Own implements Engine {
   }
 
   async open(model: string, threads: number): Promise<Opening> {
+    if (this.device === 'webgpu') count()
     const began = performance.now()
     const release = releases[model]
     if (release === undefined) throw new Error(`no model ${model}`)
@@ -73,13 +77,15 @@ export class Own implements Engine {
 
   async run(note: Note): Promise<Answer> {
     const result = this.hear((message) => (message.kind === 'result' ? message : undefined))
+    taken()
     this.tell({ kind: 'classify', id: ++this.calls, model: MODEL, text: note.text, explain: 0 })
     const { result: answer, ms } = await result
     const tokens = note.ids.length - 2 // [CLS] and [SEP] are not of the note
     if (answer.tokens !== tokens) throw new Error(`the note was read as ${answer.tokens} tokens, not ${tokens}`)
     const logits: number[] = []
     for (const { index, logit } of answer.labels) logits[index] = logit
-    return { ms, logits }
+    const asked = taken()
+    return { ms, logits, ...(asked && { asked }) }
   }
 
   /** Milliseconds that pipelines took longer than weights to be there. */
@@ -88,6 +94,7 @@ export class Own implements Engine {
   }
 
   close(): void {
+    clearInterval(this.signs)
     this.worker.terminate()
     this.gpus.close()
   }

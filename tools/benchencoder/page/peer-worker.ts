@@ -2,6 +2,7 @@
 // graph optimizations, inputs made before the clock starts.
 import type * as runtime from 'onnxruntime-web/wasm'
 import { answerWith } from './answering.js'
+import { count, taken } from './asked.js'
 import type { Answer, Note, Opening } from './engine.js'
 
 type Runtime = typeof runtime
@@ -9,8 +10,9 @@ type Runtime = typeof runtime
 let ort: Runtime
 let session: runtime.InferenceSession
 
-async function open(model: string, threads: number, began: number, provider: 'wasm' | 'webgpu'): Promise<Opening> {
-  const weights = fetch(`/models/${model}/model.onnx`).then((r) => r.arrayBuffer())
+async function open(model: string, threads: number, began: number, provider: 'wasm' | 'webgpu', form: string): Promise<Opening> {
+  if (provider === 'webgpu') count()
+  const weights = fetch(`/models/${model}/${form}.onnx`).then((r) => r.arrayBuffer())
   const script = `/peer/ort.${provider}.min.mjs`
   ort = (await import(script)) as Runtime
   ort.env.logLevel = 'error'
@@ -30,10 +32,13 @@ async function run(note: Note): Promise<Answer> {
     attention_mask: row(note.ids.map(() => 1n)),
     token_type_ids: row(note.ids.map(() => 0n)),
   }
+  taken()
   const begun = performance.now()
   const { logits } = await session.run(inputs)
   const data = logits!.data as Float32Array
-  return { ms: performance.now() - begun, logits: [...data] }
+  const ms = performance.now() - begun
+  const asked = taken()
+  return { ms, logits: [...data], ...(asked && { asked }) }
 }
 
 answerWith({ open, run })

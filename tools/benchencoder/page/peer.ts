@@ -5,10 +5,14 @@ export class Peer implements Engine {
   private readonly script = new Worker('/peer-worker.js', { type: 'module' })
   private readonly worker = new Caller(this.script)
 
-  constructor(private readonly provider: 'wasm' | 'webgpu') {}
+  /** Of the model's forms in ONNX, one. */
+  constructor(
+    private readonly provider: 'wasm' | 'webgpu',
+    private readonly form: 'model' | 'float32' = 'model',
+  ) {}
 
   open(model: string, threads: number): Promise<Opening> {
-    return this.worker.call('open', model, threads, performance.timeOrigin + performance.now(), this.provider)
+    return this.worker.call('open', model, threads, performance.timeOrigin + performance.now(), this.provider, this.form)
   }
 
   run(note: Note): Promise<Answer> {
