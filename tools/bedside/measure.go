@@ -19,7 +19,7 @@ type measureCommand struct {
 
 	Part    string `help:"With --split: the part of the data to take." placeholder:"PART"`
 	Parts   int    `help:"Part the notes into so many, labels spread evenly; train on all but one, measure on that." default:"5"`
-	Repeats int    `help:"Part the notes in so many ways, measure on one part of each, and give the mean. Default: part them once, measure on every part, and give the figures over all notes." placeholder:"5"`
+	Repeats int    `help:"Part the notes in so many ways, measure on one part of each, and give the mean; calibration error, which few notes overstate, over all answers together. Default: part them once, measure on every part, and give the figures over all notes." placeholder:"5"`
 	JSON    bool   `help:"Print the figures as JSON."`
 }
 
@@ -71,14 +71,7 @@ func (c *measureCommand) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return err
 		}
-		if k == 0 {
-			all = answers
-			continue
-		}
-		all.MultiClass = all.MultiClass && answers.MultiClass
-		all.Truth = append(all.Truth, answers.Truth...)
-		all.Asserted = append(all.Asserted, answers.Asserted...)
-		all.Probabilities = append(all.Probabilities, answers.Probabilities...)
+		all = together(all, answers)
 	}
 	report, err := metrics.Measure(all)
 	if err != nil {
@@ -94,6 +87,7 @@ func (c *measureCommand) Run(ctx context.Context, s streams) error {
 // repeat measures on one part of each way to part the notes.
 func (c *measureCommand) repeat(ctx context.Context, s streams, m *measurement) error {
 	var reports []metrics.Report
+	var all metrics.Answers
 	for k := range c.Repeats {
 		answers, err := m.run(ctx, train.Part(m.data, c.Parts, c.Seed+uint64(k))[0], k+1, c.Repeats)
 		if err != nil {
@@ -104,21 +98,48 @@ func (c *measureCommand) repeat(ctx context.Context, s streams, m *measurement) 
 			return err
 		}
 		reports = append(reports, report)
+		all = together(all, answers)
 	}
 	mean := meanReport(reports)
-	if c.JSON {
-		return printJSON(s, mean)
+	over, err := metrics.Measure(all)
+	if err != nil {
+		return err
 	}
-	fmt.Fprintf(s.out, "mean of %d runs, standard deviation between them; %d notes each\n", c.Repeats, mean.N)
-	for i, f := range evaluate.Figures(mean) {
-		sum := 0.0
-		for _, r := range reports {
-			d := evaluate.Figures(r)[i].Value - f.Value
-			sum += d * d
+	mean.ECE, mean.Reliability = over.ECE, over.Reliability
+	if c.JSON {
+		for i := range reports {
+			reports[i].PerLabel, reports[i].Reliability = nil, nil
 		}
-		fmt.Fprintf(s.out, "  %-30s %.4f  %.4f\n", f.Name, f.Value, math.Sqrt(sum/float64(len(reports))))
+		return printJSON(s, repeated{mean, reports})
+	}
+	fmt.Fprintf(s.out, "mean of %d runs, standard deviation between them; %d notes each; ECE: over the answers of all runs together\n", c.Repeats, mean.N)
+	for i, f := range evaluate.Figures(mean) {
+		sum, squares, n := 0.0, 0.0, float64(len(reports))
+		for _, r := range reports {
+			v := evaluate.Figures(r)[i].Value
+			sum, squares = sum+v, squares+v*v
+		}
+		fmt.Fprintf(s.out, "  %-30s %.4f  %.4f\n", f.Name, f.Value, math.Sqrt(max(squares/n-sum/n*sum/n, 0)))
 	}
 	return nil
+}
+
+// repeated is what --repeats prints with --json.
+type repeated struct {
+	metrics.Report
+	Runs []metrics.Report `json:"runs"`
+}
+
+// together joins answers; those before may be none.
+func together(before, more metrics.Answers) metrics.Answers {
+	if len(before.Truth) == 0 {
+		return more
+	}
+	before.MultiClass = before.MultiClass && more.MultiClass
+	before.Truth = append(before.Truth, more.Truth...)
+	before.Asserted = append(before.Asserted, more.Asserted...)
+	before.Probabilities = append(before.Probabilities, more.Probabilities...)
+	return before
 }
 
 // meanReport has the mean figures, and no tables.

@@ -33,6 +33,18 @@ func (f FeatureSet) WithWords(v *words.Vectors) FeatureSet {
 	return f
 }
 
+// Words are the vectors of the feature sets, nil where they have none.
+func (s Settings) Words() *words.Vectors {
+	for _, f := range s.Features {
+		for _, b := range f.Blocks {
+			if b.Words != nil {
+				return b.Words
+			}
+		}
+	}
+	return nil
+}
+
 // wordKeys gives the words that have vectors by key. What is no single word, as notes are
 // prepared and split, has none; of words that are prepared alike the first counts.
 // spelling is what is known of keys.

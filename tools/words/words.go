@@ -5,6 +5,8 @@ package words
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +22,8 @@ type Vectors struct {
 	Words []string  // distinct
 	Width int       // numbers of a vector
 	Value []float32 // [words][width], each vector of length 1
+
+	SHA256 string // of the file's bytes, lower-case hex; "" where Load did not read one
 }
 
 // Limits on what is read.
@@ -40,10 +44,12 @@ func Load(path string) (*Vectors, error) {
 		return nil, err
 	}
 	defer f.Close()
-	v, err := Read(f)
+	sum := sha256.New()
+	v, err := Read(io.TeeReader(f, sum))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	v.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	return v, nil
 }
 
