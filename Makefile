@@ -85,7 +85,7 @@ model:
 ## model-section: likewise weights/section
 model-section: DATA := --data out/section/dialogues.csv --text text --label section --prepare dialogue \
 	  --also out/section/texts.csv --also out/section/reports.csv --features phrase+char --words out/section/words.vec \
-  --family svm --C 0.15 --copies 2
+	  --family svm --C 0.15 --copies 2
 model-section:
 	$(GO) run ./tools/corpora section $(SHARED)/data out/section
 	$(GO) run ./tools/bedside words --data out/section/plain.csv --text text --out out/section/words.vec
