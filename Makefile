@@ -91,7 +91,7 @@ model-section:
 	$(GO) run ./tools/bedside words --data out/section/plain.csv --text text --out out/section/words.vec
 	$(GO) run ./tools/bedside measure $(DATA) --split out/section/parts.csv --part training --parts 5 --repeats 5 --folds 2 --json > out/section/split.json
 	$(GO) run ./tools/bedside train $(DATA) --split out/section/fitted.csv --measure "test 1" --refit --card weights/section.json \
-	  --cite "a fifth of the training file, kept aside (mean of 5 ways to do so; calibration error over all answers together)=out/section/split.json" \
+	  --cite "a fifth of the training file, kept aside (mean of 5 ways to do so, calibration error over all answers together)=out/section/split.json" \
 	  --out weights/section
 
 # Likewise chosen by cross-validation over the cases, among words alone, svm and other C.
