@@ -27,6 +27,7 @@ const (
 type commands struct {
 	Train    trainCommand    `cmd:"" help:"Train a model from a CSV of labelled notes."`
 	Measure  measureCommand  `cmd:"" help:"Measure what training would give, on notes it does not see."`
+	Words    wordsCommand    `cmd:"" help:"Make vectors of words from texts without labels, for train --words."`
 	Import   importCommand   `cmd:"" help:"Make a model from a fine-tuned BERT of Hugging Face."`
 	Evaluate evaluateCommand `cmd:"" help:"Measure a model on labelled notes."`
 	Report   reportCommand   `cmd:"" help:"Write what models are worth: figures with intervals, plots, size and speed."`

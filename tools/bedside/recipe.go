@@ -8,6 +8,7 @@ import (
 
 	"bedside/tools/dataset"
 	"bedside/tools/train"
+	"bedside/tools/words"
 )
 
 func (c recipeFlags) settings() (train.Settings, error) {
@@ -32,6 +33,15 @@ func (c recipeFlags) settings() (train.Settings, error) {
 	}
 	if c.Folds < 2 {
 		return train.Settings{}, usagef("--folds %d: want 2 or more", c.Folds)
+	}
+	if c.Words != "" {
+		vectors, err := words.Load(c.Words)
+		if err != nil {
+			return train.Settings{}, err
+		}
+		for i := range features {
+			features[i] = features[i].WithWords(vectors)
+		}
 	}
 	return train.Settings{
 		MultiLabel: c.MultiLabel,

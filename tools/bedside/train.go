@@ -45,6 +45,7 @@ type recipeFlags struct {
 	Also       []string `help:"CSV files of more labelled texts, with the same columns, to learn from but never to measure on. Where one has a column row, a text is only learnt from where that row of the data is." placeholder:"F.csv" type:"existingfile"`
 	Copies     int      `help:"With --also: a note counts as so many of these texts." default:"1"`
 	Features   []string `help:"Feature sets to choose from: notebook, word, char, word+char, rare, rare+char, phrase, phrase+char." default:"notebook"`
+	Words      string   `help:"Vectors of words, by which words that few notes use, or none, learn from words used alike: a file of \"bedside words\", or one of word2vec, GloVe or fastText, as text." placeholder:"F" type:"existingfile"`
 	Family     []string `help:"Classifiers to choose from: lr (logistic regression), svm (linear support vector machine); or, in train, head, on --encoder." default:"lr" enum:"lr,svm,head"`
 	C          string   `name:"C" help:"Inverse regularization strengths to choose from, comma-separated." default:"1"`
 	Folds      int      `help:"Folds of the cross-validation that chooses, calibrates and sets thresholds." default:"5"`
@@ -247,6 +248,9 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 		training += " The shipped model was then fitted on all examples with the same settings."
 	}
 	training += c.alsoLearnt(len(beside(data, in.also)))
+	if v := in.settings.Words(); v != nil {
+		training += fmt.Sprintf(" Single words share what they learn through vectors of %d words, made of texts without labels, so that words no note used are judged by words used alike.", len(v.Words))
+	}
 	manifest, tensors := model.Bundle(c.Precision)
 	if in.encoder != nil {
 		frozen, err := in.encoder.Tensors(ctx)
@@ -297,6 +301,12 @@ func (c *trainCommand) sources(in input, data *dataset.Dataset) []weights.Data {
 			source.Name, source.Licence = a.Also[i].Name, a.Also[i].Licence
 		}
 		out = append(out, source)
+	}
+	if v := in.settings.Words(); v != nil {
+		out = append(out, weights.Data{
+			Name: cmp.Or(a.Words.Name, filepath.Base(c.Words)), Licence: cmp.Or(a.Words.Licence, "not stated"),
+			Rows: len(v.Words), SHA256: v.SHA256,
+		})
 	}
 	return out
 }
@@ -417,10 +427,13 @@ type about struct {
 	DataName    string   `json:"data_name"`
 	DataLicence string   `json:"data_licence"`
 
-	Also []struct { // the files of --also, in their order
-		Name    string `json:"name"`
-		Licence string `json:"licence"`
-	} `json:"also"`
+	Also  []source `json:"also"`  // the files of --also, in their order
+	Words source   `json:"words"` // the vectors of --words
+}
+
+type source struct {
+	Name    string `json:"name"`
+	Licence string `json:"licence"`
 }
 
 // maxName is the longest name of a bundle.

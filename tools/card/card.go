@@ -67,6 +67,10 @@ func model(b *bytes.Buffer, m weights.Manifest) {
 		if f.Analyzer == weights.CharWB {
 			unit = "characters within words"
 		}
+		if f.Analyzer == weights.Word && f.MaxN == 1 {
+			blocks = append(blocks, fmt.Sprintf("%d single words", f.Terms))
+			continue
+		}
 		blocks = append(blocks, fmt.Sprintf("%d n-grams of %d to %d %s", f.Terms, f.MinN, f.MaxN, unit))
 	}
 	fmt.Fprintf(b, "TF-IDF of %s; %s, C = %g; probabilities by %s.\n\n", strings.Join(blocks, " and "),

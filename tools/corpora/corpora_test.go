@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -50,6 +53,33 @@ func TestReportsThatDialoguesCameFromAreLeftOut(t *testing.T) {
 	got, err := reportSections(path, kept)
 	if want := [][]string{{"text", "section"}, {"drink water upside down.", "PLAN"}}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+}
+
+func TestPlainTextsThatShareAPassageAreLeftOut(t *testing.T) {
+	dir, kept := t.TempDir(), shingles{}
+	kept.add("Doctor: so the hiccups began every morning before tea?")
+	for _, name := range plainCorpora {
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		fmt.Fprintf(w, "{\"text\": \"An invented page of %s.\"}\n", name)
+		fmt.Fprintln(w, `{"text": "She said: so the hiccups began every morning before tea, and left.", "id": 2}`)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".jsonl.gz"), packed.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := plain(dir, kept)
+	if err != nil || len(got) != 1+len(plainCorpora) || got[1][0] != "An invented page of "+plainCorpora[0]+"." {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, plainCorpora[0]+".jsonl.gz"), []byte("plain"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plain(dir, kept); err == nil || !strings.Contains(err.Error(), plainCorpora[0]) {
+		t.Errorf("a file that is not compressed: %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,13 +17,14 @@ var dialogueParts = []struct{ file, part, fitted string }{
 }
 
 // section writes dialogues.csv, MTS-Dialog; texts.csv, the section that each dialogue became,
-// under its row; reports.csv, sections of other reports; and two splits: parts.csv, and
-// fitted.csv, where training and validation are one part.
+// under its row; reports.csv, sections of other reports; plain.csv, texts without labels that
+// share no passage with any of MTS-Dialog; and two splits: parts.csv, and fitted.csv, where
+// training and validation are one part.
 func section(data, out string) error {
 	dialogues := [][]string{{"row", "text", "section"}}
 	texts := [][]string{{"row", "text", "section"}}
 	parts, fitted := [][]string{{"row", "part"}}, [][]string{{"row", "part"}}
-	kept := shingles{}
+	kept, spoken := shingles{}, shingles{}
 	for _, p := range dialogueParts {
 		rows, err := readFile(filepath.Join(data, "mts-dialog", p.file), "section_header", "section_text", "dialogue")
 		if err != nil {
@@ -34,14 +36,20 @@ func section(data, out string) error {
 			texts = append(texts, []string{id, r["section_text"], r["section_header"]})
 			parts, fitted = append(parts, []string{id, p.part}), append(fitted, []string{id, p.fitted})
 			kept.add(r["section_text"])
+			spoken.add(r["dialogue"])
 		}
 	}
 	reports, err := reportSections(filepath.Join(data, "mtsamples", "mtsamples.csv"), kept)
 	if err != nil {
 		return err
 	}
+	maps.Copy(spoken, kept)
+	unlabelled, err := plain(filepath.Join(data, "corpus"), spoken)
+	if err != nil {
+		return err
+	}
 	for name, rows := range map[string][][]string{
-		"dialogues.csv": dialogues, "texts.csv": texts, "parts.csv": parts, "fitted.csv": fitted, "reports.csv": reports,
+		"dialogues.csv": dialogues, "texts.csv": texts, "parts.csv": parts, "fitted.csv": fitted, "reports.csv": reports, "plain.csv": unlabelled,
 	} {
 		if err := write(out, name, rows); err != nil {
 			return err

@@ -18,8 +18,9 @@ import (
 // the vocabulary of any subset can be fitted from it.
 type Corpus struct {
 	block Block
-	keys  []uint64  // ascending; an n-gram's id is its place here
-	notes [][]count // per note, ids ascending
+	keys  []uint64       // ascending; an n-gram's id is its place here
+	notes [][]count      // per note, ids ascending
+	words map[uint64]int // by key, words that have vectors; nil in other blocks
 }
 
 type count struct{ id, n int32 }
@@ -59,6 +60,12 @@ func Analyze(ctx context.Context, t weights.Text, b Block, position int, notes [
 	}
 	c := &Corpus{block: b, keys: slices.Sorted(maps.Keys(spelling)), notes: make([][]count, len(notes))}
 	c.number(readers)
+	if b.Words != nil {
+		var err error
+		if c.words, err = wordKeys(t, b, position, spelling); err != nil {
+			return nil, err
+		}
+	}
 	return c, nil
 }
 

@@ -225,7 +225,7 @@ func (t *trainer) learn(corpora []*Corpus, texts []int) ([]*Vocabulary, *fit.Mat
 			}
 		}
 	}
-	return vocabularies, transform(corpora, vocabularies, rows), t.all.Select(rows), nil
+	return vocabularies, project(vocabularies, transform(corpora, vocabularies, rows)), t.all.Select(rows), nil
 }
 
 func (t *trainer) step(stage string) {
@@ -300,7 +300,7 @@ func (t *trainer) tryFold(ctx context.Context, k int, f FeatureSet, corpora []*C
 		if model, err = t.fit(ctx, design, of, trial.Candidate, model); err != nil {
 			return err
 		}
-		scores, err := asShipped(model, t.Precision).Decision(test)
+		scores, err := asShipped(unfold(vocabularies, model), t.Precision).Decision(test)
 		if err != nil {
 			return err
 		}
@@ -396,7 +396,7 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 		Best:         chosen,
 		Trials:       trials,
 		Vocabularies: vocabularies,
-		Linear:       model,
+		Linear:       unfold(vocabularies, model),
 		Calibration:  calibration,
 		Thresholds:   Thresholds(probabilities(calibration, chosen.scores, t.targets.Labels), t.targets),
 	}, nil

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"bedside/tools/fit"
+	"bedside/tools/words"
 	"bedside/wasm/tfidf"
 	"bedside/weights"
 )
@@ -15,6 +16,7 @@ type Block struct {
 	weights.Block
 	MinDF int
 	MaxDF float64
+	Words *words.Vectors // see WithWords; nil for others
 }
 
 // Vocabulary is what TfidfVectorizer.fit learns: the n-grams kept, and their weights.
@@ -23,7 +25,9 @@ type Vocabulary struct {
 	Keys  []uint64      // ascending; a term's column is its place here
 	IDF   []float64     // ln((1+notes)/(1+df)) + 1
 
-	column []int32 // by id in the corpus, -1 where not kept
+	column  []int32   // by id in the corpus, -1 where not kept
+	vectors []float64 // of a block of word vectors, [terms][width]
+	width   int
 }
 
 // Fit learns the vocabulary of the given notes.
@@ -33,6 +37,9 @@ func (c *Corpus) Fit(notes []int) (*Vocabulary, error) {
 		for _, g := range c.notes[i] {
 			df[g.id]++
 		}
+	}
+	if c.words != nil {
+		return c.fitWords(df, len(notes)), nil
 	}
 	v := &Vocabulary{Block: c.block.Block, column: make([]int32, len(c.keys))}
 	most := c.block.MaxDF * float64(len(notes))

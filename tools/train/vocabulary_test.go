@@ -14,8 +14,8 @@ import (
 	"bedside/weights"
 )
 
-// words is a block that keeps stop words, so that counting by hand is easy.
-func words(minDF int, maxDF float64) Block {
+// wordBlock is a block that keeps stop words, so that counting by hand is easy.
+func wordBlock(minDF int, maxDF float64) Block {
 	return Block{Block: weights.Block{Analyzer: weights.Word, MinN: 1, MaxN: 2, Norm: "l2"}, MinDF: minDF, MaxDF: maxDF}
 }
 
@@ -50,7 +50,7 @@ func TestVocabularyCountedByHand(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			b := words(test.minDF, test.maxDF)
+			b := wordBlock(test.minDF, test.maxDF)
 			corpus, err := Analyze(t.Context(), Text, b, 0, counted)
 			if err != nil {
 				t.Fatal(err)
@@ -88,7 +88,7 @@ func columnOf(t *testing.T, v *Vocabulary, b Block, term string) int {
 
 func TestTransformByHand(t *testing.T) {
 	for _, sublinear := range []bool{false, true} {
-		b := words(2, 1)
+		b := wordBlock(2, 1)
 		b.SublinearTF = sublinear
 		corpus, err := Analyze(t.Context(), Text, b, 0, counted)
 		if err != nil {
@@ -124,7 +124,7 @@ func TestTransformByHand(t *testing.T) {
 }
 
 func TestNothingLeft(t *testing.T) {
-	corpus, err := Analyze(t.Context(), Text, words(3, 1), 0, []string{"one note", "another text"})
+	corpus, err := Analyze(t.Context(), Text, wordBlock(3, 1), 0, []string{"one note", "another text"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,11 +150,11 @@ func TestCollisions(t *testing.T) {
 	fresh := func() *reader {
 		return &reader{
 			normalizer: text.Normalizer{Lowercase: true},
-			analyzer:   tfidf.NewAnalyzer(words(1, 1).Block, 0),
+			analyzer:   tfidf.NewAnalyzer(wordBlock(1, 1).Block, 0),
 			spelling:   map[uint64][]byte{},
 		}
 	}
-	fever := keyOf(t, words(1, 1), "fever")
+	fever := keyOf(t, wordBlock(1, 1), "fever")
 	t.Run("none", func(t *testing.T) {
 		a, b := fresh(), fresh()
 		a.read("fever, then fever and cough")
@@ -188,7 +188,7 @@ func TestCollisions(t *testing.T) {
 func TestAnalyzeEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Analyze(ctx, Text, words(1, 1), 0, counted); !errors.Is(err, context.Canceled) {
+	if _, err := Analyze(ctx, Text, wordBlock(1, 1), 0, counted); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

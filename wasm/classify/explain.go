@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+
+	"bedside/weights"
 )
 
 const (
@@ -17,19 +19,57 @@ func (m *linear) explain(r *Result, note string, o Options) {
 	if features == 0 {
 		features = defaultFeatures
 	}
-	for _, label := range r.Labels[:min(o.Explain, len(r.Labels))] {
-		r.Explanations = append(r.Explanations, m.explainLabel(label, features))
+	labels := r.Labels[:min(o.Explain, len(r.Labels))]
+	var twins []int32
+	if m.sharesWords && len(labels) > 0 {
+		twins = m.twins()
+	}
+	for _, label := range labels {
+		r.Explanations = append(r.Explanations, m.explainLabel(label, features, twins))
 	}
 	if o.Offsets == "utf16" && len(m.vector.Normalized.Bytes) > 0 {
 		toUTF16(r.Explanations, note)
 	}
 }
 
-func (m *linear) explainLabel(label Label, features int) Explanation {
+// twins gives, for each column of the vector, an earlier one of another block that stands
+// for the same words of the note, or -1. A reader sees words, not blocks: such columns
+// are listed as one.
+func (m *linear) twins() []int32 {
+	twins := slices.Repeat([]int32{-1}, len(m.vector.Columns))
+	for k, column := range m.vector.Columns {
+		m.listed[column] = int32(k + 1)
+	}
+	first := map[[2]int32]int32{} // by the place of their first occurrence
+	for _, h := range m.vector.Hits {
+		k := m.listed[h.Column] - 1
+		if k < 0 || m.vectorizer.Analyzer(h.Column) != weights.Word {
+			continue
+		}
+		m.listed[h.Column] = 0
+		place := [2]int32{h.Start, h.End}
+		if earlier, known := first[place]; !known {
+			first[place] = k
+		} else if m.vector.Counts[earlier] == m.vector.Counts[k] {
+			twins[k] = earlier
+		}
+	}
+	for _, column := range m.vector.Columns {
+		m.listed[column] = 0
+	}
+	return twins
+}
+
+// explainLabel lists twins, which may be nil, as one.
+func (m *linear) explainLabel(label Label, features int, twins []int32) Explanation {
 	l := label.Index
 	contributions := make([]float64, len(m.vector.Columns))
 	for k := range contributions {
-		contributions[k] = m.contribution(k, l)
+		at := k
+		if twins != nil && twins[k] >= 0 {
+			at = int(twins[k])
+		}
+		contributions[at] += m.contribution(k, l)
 	}
 	order := largest(contributions, features)
 	e := Explanation{Index: l, Name: label.Name, Logit: label.Logit, Bias: float64(m.bias[l]), Features: []Feature{}}

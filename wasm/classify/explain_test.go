@@ -93,6 +93,43 @@ func TestRemovingAFeatureRemovesItsContribution(t *testing.T) {
 	}
 }
 
+// TestBlocksOfWordsAreListedAsOne: a word that two blocks know is one feature, with what
+// both contribute; a block of characters keeps its own.
+func TestBlocksOfWordsAreListedAsOne(t *testing.T) {
+	word := weights.Block{Analyzer: weights.Word, MinN: 1, MaxN: 1}
+	pairs := weights.Block{Analyzer: weights.Word, MinN: 1, MaxN: 2}
+	m := random(weights.MultiLabel, 3, pairs, chars, word).model(t)
+	for _, note := range append(notes, "chest pain fever cough", "pain chest pain") {
+		for _, e := range answer(t, m, note, classify.Options{Explain: 3, Features: classify.MaxFeatures}).Explanations {
+			adds(t, note, e)
+			listed := map[[2]int]bool{}
+			for _, f := range e.Features {
+				if f.Analyzer != weights.Word {
+					continue
+				}
+				if listed[f.Spans[0]] {
+					t.Errorf("%.20q, label %d: the words at %v are listed twice", note, e.Index, f.Spans[0])
+				}
+				listed[f.Spans[0]] = true
+			}
+		}
+	}
+	m = random(weights.MultiLabel, 3, word, word).model(t)
+	const note = "chest pain fever cough"
+	for _, e := range answer(t, m, note, classify.Options{Explain: 3}).Explanations {
+		if len(e.Features) != 4 {
+			t.Errorf("%d features of 4 words", len(e.Features))
+		}
+		for _, f := range e.Features {
+			start, end := f.Spans[0][0], f.Spans[0][1]
+			logits, _, _ := m.Score(note[:start] + note[end:])
+			if d := math.Abs(e.Logit - logits[e.Index] - f.Contribution); d > 1e-12 {
+				t.Errorf("without %q label %d falls by %g, want %g", note[start:end], e.Index, e.Logit-logits[e.Index], f.Contribution)
+			}
+		}
+	}
+}
+
 // TestSpansAreTheNGrams normalizes what each span covers: all of a feature's spans hold
 // one n-gram. Part of a ligature or of a syllable has the whole character as its span,
 // so characters are tried on the notes without such.

@@ -15,6 +15,8 @@ type linear struct {
 	scale      []float32
 	bias       []float32
 
+	sharesWords bool // several blocks are of words
+
 	vector tfidf.Vector
 	listed []int32 // per column: 1 + position among the features being located, else 0
 }
@@ -35,7 +37,19 @@ func newLinear(m *weights.Manifest, tensors weights.Tensors) (*linear, error) {
 		scale:      tensors.Float32(weights.LinearScale),
 		bias:       tensors.Float32(weights.LinearBias),
 		listed:     make([]int32, v.Columns()),
+
+		sharesWords: blocksOfWords(m.TFIDF) > 1,
 	}, nil
+}
+
+func blocksOfWords(t *weights.TFIDF) int {
+	n := 0
+	for i := 0; t != nil && i < len(t.Blocks); i++ {
+		if t.Blocks[i].Analyzer == weights.Word {
+			n++
+		}
+	}
+	return n
 }
 
 func (m *linear) score(logits []float64, note string) {

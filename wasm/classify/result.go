@@ -52,7 +52,8 @@ type Explanation struct {
 	Features []Feature `json:"features"`
 }
 
-// Feature is one n-gram's contribution and where it stands in the original note.
+// Feature is one n-gram's contribution, from all blocks of words that know it, and where it
+// stands in the original note.
 type Feature struct {
 	Contribution float64  `json:"contribution"`
 	Analyzer     string   `json:"analyzer"` // "word" or "char_wb"
