@@ -149,7 +149,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"shards end early", func(m *M) { m.Shards = m.Shards[:1] }, "the shards at 100"},
 		{"shards end late", func(m *M) { m.Shards[len(m.Shards)-1].Size++ }, "tensors end at byte"},
 
-		{"no kind of model", func(m *M) { m.Text, m.TFIDF, m.Linear = weights.Text{}, nil, nil }, "no features: want a tfidf section, or an encoder"},
+		{"no kind of model", func(m *M) { m.Text, m.TFIDF, m.Linear = weights.Text{}, nil, nil }, "no features: want a tfidf section, a lexicon, or an encoder"},
 		{"no head", func(m *M) { m.Linear = nil }, "no head"},
 		{"terms of another model", func(m *M) { m.TFIDF.Blocks[0].Terms = 5 }, `tensor "tfidf.0.keys" is U64 [4], want [U64] [5]`},
 		{"a block without tensors", func(m *M) {
