@@ -29,6 +29,8 @@ interface Loading {
 }
 
 let module: Module | undefined
+const LISTED = 100 // labels, of models that have more; those that are asserted besides
+
 const devices = new Devices()
 const gpus = new GpuDevices((message, transfer) => self.postMessage(message, transfer))
 /** By model, what makes a copy of it, until a GPU has been tried or is known not to be worth it. */
@@ -196,7 +198,7 @@ async function classify(message: Extract<Command, { kind: 'classify' }>): Promis
   if (cancelled.has(message.id)) throw cancellation()
   const { id, text, explain } = message
   const started = performance.now()
-  const options = { explain, offsets: 'utf16' } as const
+  const options = { explain, labels: LISTED, offsets: 'utf16' } as const
   const job = model.begin(text, options)
   try {
     const onGpu = twin && job.tokens >= twin.from ? await twin.read(text, options, (...given) => read(id, ...given)) : undefined
