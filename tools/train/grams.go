@@ -20,6 +20,8 @@ type Corpus struct {
 	block Block
 	keys  []uint64  // ascending; an n-gram's id is its place here
 	notes [][]count // per note, ids ascending
+
+	spelling [][]byte // per key; of phrases alone
 }
 
 type count struct{ id, n int32 }
@@ -59,6 +61,11 @@ func Analyze(ctx context.Context, t weights.Text, b Block, position int, notes [
 	}
 	c := &Corpus{block: b, keys: slices.Sorted(maps.Keys(spelling)), notes: make([][]count, len(notes))}
 	c.number(readers)
+	if b.Analyzer == weights.Phrase {
+		for _, key := range c.keys {
+			c.spelling = append(c.spelling, spelling[key])
+		}
+	}
 	return c, nil
 }
 
