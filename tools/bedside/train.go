@@ -274,6 +274,9 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 	for _, v := range model.Vocabularies {
 		result.Features += len(v.Keys)
 	}
+	if model.Lexicon != nil {
+		result.Features += len(model.Lexicon.Keys)
+	}
 	if in.encoder != nil {
 		result.Features = in.encoder.Width()
 	}
@@ -353,7 +356,10 @@ func (c *trainCommand) print(s streams, o outcome) error {
 		out.SetIndent("", " ")
 		return out.Encode(o)
 	}
-	features := "%d n-grams"
+	features := "%d n-grams and phrases"
+	if !strings.HasPrefix(o.Chosen.Features, "lexicon") {
+		features = "%d n-grams"
+	}
 	if c.Encoder != "" {
 		features = "vectors of %d"
 	}

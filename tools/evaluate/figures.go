@@ -21,7 +21,14 @@ func Figures(r metrics.Report) []weights.Figure {
 	}
 }
 
+// maxLabels is the number of labels up to which a card has a line for each.
+const maxLabels = 200
+
 // Evaluation is a report as a model card keeps it.
 func Evaluation(protocol string, r metrics.Report) weights.Evaluation {
-	return weights.Evaluation{Protocol: protocol, N: r.N, Figures: Figures(r), PerLabel: r.PerLabel, Bins: r.Reliability}
+	e := weights.Evaluation{Protocol: protocol, N: r.N, Figures: Figures(r), Bins: r.Reliability}
+	if len(r.PerLabel) <= maxLabels {
+		e.PerLabel = r.PerLabel
+	}
+	return e
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
+
 	"bedside/tools/fit"
 	"bedside/weights"
 )
@@ -65,16 +67,51 @@ type lexicographer struct {
 	labels int
 	sets   [][]int // per note
 	titles *titles
-	words  [][][]byte // per phrase
-	log    []float64  // of counts of notes
+	beside [][]float64 // per phrase of texts beside the notes: the share of them with each label
+	words  [][][]byte  // per phrase
+	log    []float64   // of counts of notes
 }
 
-func newLexicographer(c *Corpus, labels []string, sets [][]int) *lexicographer {
+// newLexicographer takes the corpus of so many examples, and of texts beside them.
+func newLexicographer(c *Corpus, labels []string, sets [][]int, examples int) *lexicographer {
 	log := make([]float64, len(sets)+1)
 	for n := range log {
 		log[n] = math.Log(float64(max(n, 1)))
 	}
-	return &lexicographer{c, len(labels), sets, newTitles(labels), splitAll(c.spelling), log}
+	x := &lexicographer{c, len(labels), sets, newTitles(labels), make([][]float64, len(c.keys)), splitAll(c.spelling), log}
+	for i := examples; i < len(sets); i++ {
+		x.readBeside(i)
+	}
+	for _, shares := range x.beside {
+		if shares != nil {
+			total := floats.Sum(shares)
+			floats.Scale(1/total, shares)
+		}
+	}
+	return x
+}
+
+// readBeside counts the phrases of a text beside the notes for its labels.
+func (x *lexicographer) readBeside(i int) {
+	for _, g := range x.corpus.notes[i] {
+		if x.beside[g.id] == nil {
+			x.beside[g.id] = make([]float64, x.labels)
+		}
+		for _, l := range x.sets[i] {
+			x.beside[g.id][l]++
+		}
+	}
+}
+
+// likeness says how much a phrase is like the label's title, or like the texts beside the
+// notes that have the label: see titles.overlap.
+func (x *lexicographer) likeness(phrase, label int32) (in, of float64) {
+	in, of = x.titles.overlap(x.words[phrase], int(label))
+	if shares := x.beside[phrase]; shares != nil && in == 0 {
+		in = shares[label]
+		of = in * in
+	}
+	return in, of
 }
 
 // learn makes the lexicon of the examples, and for each of them the levels that it has by
@@ -139,6 +176,11 @@ func (x *lexicographer) listen(examples []int) *speech {
 				}
 			}
 		}
+		for l, share := range x.beside[phrase] {
+			if share > half && with[l] == 0 {
+				met = append(met, int32(l))
+			}
+		}
 		slices.Sort(met)
 		for _, l := range met {
 			if n, tells := x.hear(s, int32(phrase), l, with[l], int32(len(in))); tells {
@@ -152,15 +194,22 @@ func (x *lexicographer) listen(examples []int) *speech {
 	return s
 }
 
+// Where texts beside the notes say so with more than half of their voices, a phrase speaks
+// for a label that none of its few notes has.
+const (
+	half = 0.5
+	few  = 2
+)
+
 // hear makes an entry, and says whether it tells something.
 func (x *lexicographer) hear(s *speech, phrase, label, with, notes int32) (n spoken, tells bool) {
 	share := (float64(with) + smoothing*s.prior[label]) / (float64(notes) + smoothing)
 	odds := logit(share)
-	if share < 2*least || odds < s.logit[label]+0.4 {
+	if with > 0 && (share < 2*least || odds < s.logit[label]+0.4) || with == 0 && notes > few {
 		return n, false
 	}
-	in, of := x.titles.overlap(x.words[phrase], int(label))
-	if with == 1 && in == 0 {
+	in, of := x.likeness(phrase, label)
+	if with <= 1 && in == 0 {
 		return n, false
 	}
 	return spoken{phrase: phrase, label: label, with: with, notes: notes, odds: float32(odds), in: float32(in), of: float32(of)}, true
@@ -174,7 +223,7 @@ func logit(p float64) float64 {
 // features of an entry, for trust.
 func (x *lexicographer) features(n spoken, prior float64) (f [trustFeatures]float64) {
 	once := 0.0
-	if n.with == 1 {
+	if n.with <= 1 {
 		once = 1
 	}
 	odds, in, of := float64(n.odds), float64(n.in), float64(n.of)

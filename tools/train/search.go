@@ -29,6 +29,9 @@ type Candidate struct {
 }
 
 func (c Candidate) String() string {
+	if len(c.Features.Blocks) == 0 { // nothing is fitted that a family and C would matter to
+		return c.Features.Name
+	}
 	return fmt.Sprintf("%s, %s, C=%g", c.Features.Name, c.Family, c.C)
 }
 
@@ -304,7 +307,7 @@ func (t *trainer) analyze(ctx context.Context, f FeatureSet) ([]*Corpus, error) 
 		if err != nil {
 			return nil, fmt.Errorf("features %s: %w", f.Name, err)
 		}
-		t.lexicons[f.Name] = newLexicographer(c, t.data.Labels, t.all.Sets)
+		t.lexicons[f.Name] = newLexicographer(c, t.data.Labels, t.all.Sets, len(t.data.Examples))
 	}
 	t.step("counted n-grams, " + f.Name)
 	return corpora, nil
