@@ -206,6 +206,8 @@ func TestPickingAModel(t *testing.T) {
 		{"specialty", "Chest pain with exertion. Echocardiogram and cardiac catheterization.", "Cardiovascular / Pulmonary"},
 		{"section", "Doctor: Are you allergic to any medicine?\nPatient: Yes, penicillin gives me hives.", "ALLERGY"},
 		{"category", "Chronic heart failure with atrial fibrillation and severe aortic stenosis.", "Cardiovascular"},
+		{"icd10", "She came with vomiting; no other complaint.", "R11.10 Vomiting, unspecified"},
+		{"icd10-all", "The smear showed acute brucellosis.", "A23.9 Brucellosis, unspecified"},
 	} {
 		var name string
 		tab.frame.must(`(() => {
