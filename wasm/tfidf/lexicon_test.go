@@ -1,6 +1,7 @@
 package tfidf_test
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 	"testing"
@@ -208,6 +209,34 @@ func FuzzPhrases(f *testing.F) {
 		for k, c := range out.Columns {
 			if c < 0 || c > 2 || out.Values[k] <= 0 || out.Counts[k] < 1 {
 				t.Fatalf("column %d has %g, %d times", c, out.Values[k], out.Counts[k])
+			}
+		}
+	})
+}
+
+// FuzzHostileLexicon fills a lexicon's tensors with any bytes: New refuses them, or reads on.
+func FuzzHostileLexicon(f *testing.F) {
+	fever := binary.LittleEndian.AppendUint64(nil, key(f, "fever"))
+	f.Add(fever, []byte{1, 0, 0, 0, 3, 0, 0, 0}, []byte{0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0}, []byte{1, 2, 3})
+	f.Add([]byte{0}, []byte{0xff}, []byte{0xff, 0xff, 0xff, 0x7f}, []byte{0})
+	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 2}, []byte{2, 0, 0, 0, 3, 0, 0, 0}, []byte{1, 0, 0, 0}, []byte{0xff})
+	f.Fuzz(func(t *testing.T, keys, ends, concepts, levels []byte) {
+		m, tensors := lexicon(t, 3, []entry{{"fever", 0, 10}, {"cough", 1, 20}, {"cough", 2, 30}})
+		fill := map[string][]byte{weights.LexiconKeys: keys, weights.LexiconEnds: ends, weights.LexiconConcepts: concepts, weights.LexiconLevels: levels}
+		for i, x := range m.Tensors {
+			if with := fill[x.Name]; with != nil {
+				copy(tensors.At(weights.Segment{Tensor: i, Length: x.Size}), with)
+			}
+		}
+		v, err := tfidf.New(m, tensors)
+		if err != nil {
+			return
+		}
+		var out tfidf.Vector
+		v.Transform(&out, "Fever and cough, no fever. Coughs!")
+		for k, c := range out.Columns {
+			if c < 0 || c > 2 || !(out.Values[k] > 0) {
+				t.Fatalf("column %d has %g", c, out.Values[k])
 			}
 		}
 	})
