@@ -1,10 +1,9 @@
 package train
 
 import (
+	"maps"
 	"math"
 	"slices"
-
-	"gonum.org/v1/gonum/floats"
 
 	"bedside/tools/fit"
 	"bedside/weights"
@@ -67,85 +66,104 @@ type lexicographer struct {
 	labels int
 	sets   [][]int // per note
 	titles *titles
-	beside [][]float64 // per phrase of texts beside the notes: the share of them with each label
-	words  [][][]byte  // per phrase
-	log    []float64   // of counts of notes
+	beside [][]share  // per phrase of texts beside the notes
+	words  [][][]byte // per phrase
+	log    []float64  // of counts of notes
 }
 
-// newLexicographer takes the corpus of so many examples, and of texts beside them.
-func newLexicographer(c *Corpus, labels []string, sets [][]int, examples int) *lexicographer {
+// share is the part of a phrase's texts that have a label.
+type share struct {
+	label int32
+	part  float64
+}
+
+// newLexicographer takes a corpus of notes, and which of them are texts beside the notes
+// that belong to none.
+func newLexicographer(c *Corpus, labels []string, sets [][]int, beside []int) *lexicographer {
 	log := make([]float64, len(sets)+1)
 	for n := range log {
 		log[n] = math.Log(float64(max(n, 1)))
 	}
-	x := &lexicographer{c, len(labels), sets, newTitles(labels), make([][]float64, len(c.keys)), splitAll(c.spelling), log}
-	for i := examples; i < len(sets); i++ {
-		x.readBeside(i)
+	x := &lexicographer{c, len(labels), sets, newTitles(labels), make([][]share, len(c.keys)), splitAll(c.spelling), log}
+	texts := make([]float64, len(c.keys)) // of a phrase, one for each of their labels
+	for _, i := range beside {
+		for _, g := range c.notes[i] {
+			for _, l := range sets[i] {
+				x.beside[g.id] = count1(x.beside[g.id], int32(l))
+				texts[g.id]++
+			}
+		}
 	}
-	for _, shares := range x.beside {
-		if shares != nil {
-			total := floats.Sum(shares)
-			floats.Scale(1/total, shares)
+	for phrase, shares := range x.beside {
+		for k := range shares {
+			shares[k].part /= texts[phrase]
 		}
 	}
 	return x
 }
 
-// readBeside counts the phrases of a text beside the notes for its labels.
-func (x *lexicographer) readBeside(i int) {
-	for _, g := range x.corpus.notes[i] {
-		if x.beside[g.id] == nil {
-			x.beside[g.id] = make([]float64, x.labels)
-		}
-		for _, l := range x.sets[i] {
-			x.beside[g.id][l]++
+func count1(shares []share, label int32) []share {
+	for k := range shares {
+		if shares[k].label == label {
+			shares[k].part++
+			return shares
 		}
 	}
+	return append(shares, share{label, 1})
 }
 
 // likeness says how much a phrase is like the label's title, or like the texts beside the
 // notes that have the label: see titles.overlap.
 func (x *lexicographer) likeness(phrase, label int32) (in, of float64) {
 	in, of = x.titles.overlap(x.words[phrase], int(label))
-	if shares := x.beside[phrase]; shares != nil && in == 0 {
-		in = shares[label]
-		of = in * in
+	if in > 0 {
+		return in, of
 	}
-	return in, of
+	for _, s := range x.beside[phrase] {
+		if s.label == label {
+			return s.part, s.part * s.part
+		}
+	}
+	return 0, 0
 }
 
 // learn makes the lexicon of the examples, and for each of them the levels that it has by
 // a lexicon that did not see its fold: what a classifier must learn from, because a
 // lexicon knows too much of its own notes.
 func (x *lexicographer) learn(examples, fold []int) (*Lexicon, [][]level) {
-	groups := map[int][]int{}
-	for _, i := range examples {
-		groups[fold[i]] = append(groups[fold[i]], i)
-	}
-	var parts []int
-	for k := range groups {
-		parts = append(parts, k)
-	}
-	slices.Sort(parts)
+	parts := deal(examples, fold)
 	said := make([]*speech, len(parts))
-	for p, k := range parts {
-		var others []int
-		for _, i := range examples {
-			if fold[i] != k {
-				others = append(others, i)
-			}
-		}
-		said[p] = x.listen(others)
+	for p := range parts {
+		said[p] = x.listen(slices.Concat(slices.Concat(parts[:p]...), slices.Concat(parts[p+1:]...)))
 	}
-	t := x.trust(said, parts, groups)
+	t := x.trust(said, parts)
 	held := make([][]level, len(x.sets))
-	for p, k := range parts {
+	for p, part := range parts {
 		l := x.write(said[p], t)
-		for _, i := range groups[k] {
+		for _, i := range part {
 			held[i] = l.levels(x.corpus, i)
 		}
 	}
 	return x.write(x.listen(examples), t), held
+}
+
+// deal parts examples by their folds, or in two where they are all of one.
+func deal(examples, fold []int) [][]int {
+	groups := map[int][]int{}
+	for _, i := range examples {
+		groups[fold[i]] = append(groups[fold[i]], i)
+	}
+	if len(groups) == 1 {
+		clear(groups)
+		for k, i := range examples {
+			groups[k%2] = append(groups[k%2], i)
+		}
+	}
+	var parts [][]int
+	for _, k := range slices.Sorted(maps.Keys(groups)) {
+		parts = append(parts, groups[k])
+	}
+	return parts
 }
 
 // smoothing is the weight of the prior in the share of a phrase's notes with a label.
@@ -176,9 +194,9 @@ func (x *lexicographer) listen(examples []int) *speech {
 				}
 			}
 		}
-		for l, share := range x.beside[phrase] {
-			if share > half && with[l] == 0 {
-				met = append(met, int32(l))
+		for _, s := range x.beside[phrase] {
+			if s.part > half && with[s.label] == 0 {
+				met = append(met, s.label)
 			}
 		}
 		slices.Sort(met)
@@ -236,14 +254,14 @@ func (x *lexicographer) features(n spoken, prior float64) (f [trustFeatures]floa
 // trust fits what entries are worth on the notes of the fold that they were not counted
 // on: first on each note's and label's loudest entries by their odds, then on those that
 // the first fit finds loudest, for the loudest is what will count.
-func (x *lexicographer) trust(said []*speech, parts []int, groups map[int][]int) trust {
+func (x *lexicographer) trust(said []*speech, parts [][]int) trust {
 	t, best := trust{1: 1}, newStrongest(x.labels)
 	for range 2 {
 		r := &regression{}
-		for p, k := range parts {
+		for p, part := range parts {
 			s := said[p]
 			s.rate(x, t)
-			for _, i := range groups[k] {
+			for _, i := range part {
 				for _, n := range s.loudest(x.corpus, i, best) {
 					_, has := slices.BinarySearch(x.sets[i], int(n.label))
 					r.add(x.features(n, s.logit[n.label]), has)

@@ -208,7 +208,7 @@ func TestPhrasesOfTextsBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := newLexicographer(c, []string{"Dermatology", "Pneumology"}, sets, 3)
+	x := newLexicographer(c, []string{"Dermatology", "Pneumology"}, sets, []int{3, 4, 5})
 	s := x.listen([]int{0, 1, 2})
 	heard := map[string]spoken{}
 	for _, n := range s.said {

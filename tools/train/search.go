@@ -307,7 +307,13 @@ func (t *trainer) analyze(ctx context.Context, f FeatureSet) ([]*Corpus, error) 
 		if err != nil {
 			return nil, fmt.Errorf("features %s: %w", f.Name, err)
 		}
-		t.lexicons[f.Name] = newLexicographer(c, t.data.Labels, t.all.Sets, len(t.data.Examples))
+		var beside []int
+		for k, e := range t.Also {
+			if e.Of < 0 {
+				beside = append(beside, len(t.data.Examples)+k)
+			}
+		}
+		t.lexicons[f.Name] = newLexicographer(c, t.data.Labels, t.all.Sets, beside)
 	}
 	t.step("counted n-grams, " + f.Name)
 	return corpora, nil
