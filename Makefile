@@ -92,10 +92,11 @@ model-section:
 	  --cite "a fifth of the training file, kept aside (mean of 5 ways to do so)=out/section/split.json" \
 	  --out weights/section
 
-# Likewise chosen by cross-validation over the cases, among words alone, svm and other C.
+# Likewise chosen by cross-validation over the cases, among words alone, svm, other C, and no
+# lexicon.
 ## model-category: likewise weights/category
 model-category: DATA := --data out/category/cases.csv --text text --label categories --label-separator ';' --multi-label \
-	  --also out/category/titles.csv --features rare+char --family lr --C 30
+	  --also out/category/titles.csv --features lexicon+rare+char --family lr --C 10
 model-category:
 	$(GO) run ./tools/corpora category $(SHARED)/data out/category
 	$(GO) run ./tools/bedside measure $(DATA) --parts 5 --json > out/category/folds.json
@@ -116,7 +117,7 @@ model-icd10:
 	  --cite "5 folds over all cases, each answered by a model that did not see it=out/icd10/frequent.json" \
 	  --out weights/icd10
 	$(GO) run ./tools/bedside train $(DATA) --label codes --card weights/icd10-all.json \
-	  --cite "5 folds over all cases, each answered by a model that did not see it; codes that its cases did not have rank last=out/icd10/codes.json" \
+	  --cite "5 folds over all cases, each answered by a model that did not see it, codes that its cases did not have ranked last=out/icd10/codes.json" \
 	  --out weights/icd10-all
 
 ## bench: the numbers of the README, measured here
