@@ -20,10 +20,14 @@ func (m *Model) Bundle(precision string) (weights.Manifest, []weights.Values) {
 	}
 	manifest.Text = m.Text
 	var tensors []weights.Values
+	linear := m.Linear
 	if m.Lexicon != nil {
-		manifest.Lexicon, tensors = m.Lexicon.bundle(m.Linear == nil)
+		var factor float64
+		manifest.Lexicon, tensors = m.Lexicon.bundle(linear == nil)
+		linear, factor = evened(linear, len(m.Lexicon.Base))
+		manifest.Lexicon.Unit *= factor
 	}
-	if m.Linear == nil {
+	if linear == nil {
 		return manifest, tensors
 	}
 	manifest.TFIDF = &weights.TFIDF{}
@@ -38,7 +42,7 @@ func (m *Model) Bundle(precision string) (weights.Manifest, []weights.Values) {
 			weights.Uint64s(weights.KeysTensor(i), v.Keys),
 			weights.Float32s(weights.IDFTensor(i), idf, len(idf)))
 	}
-	return manifest, append(tensors, head(m.Linear, precision)...)
+	return manifest, append(tensors, head(linear, precision)...)
 }
 
 // bundle is the lexicon's section and tensors; alone, it is the whole model.

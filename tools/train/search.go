@@ -223,6 +223,14 @@ type learned struct {
 	of           fit.Targets
 }
 
+// concepts is the number of columns that are a lexicon's.
+func (l learned) concepts() int {
+	if l.lexicon == nil {
+		return 0
+	}
+	return len(l.lexicon.Base)
+}
+
 // learn makes the matrix of texts to fit on, and their targets. Copies of examples weigh
 // in the fit alone, not in the vocabulary.
 func (t *trainer) learn(f FeatureSet, corpora []*Corpus, texts []int) (learned, error) {
@@ -373,7 +381,7 @@ func (t *trainer) tryFold(ctx context.Context, k int, f FeatureSet, corpora []*C
 		if model, err = t.fit(ctx, design, l.of, trial.Candidate, model); err != nil {
 			return err
 		}
-		scores, err := asShipped(model, t.Precision).Decision(test)
+		scores, err := asShipped(model, t.Precision, l.concepts()).Decision(test)
 		if err != nil {
 			return err
 		}
