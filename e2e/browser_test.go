@@ -223,6 +223,10 @@ func TestPickingAModel(t *testing.T) {
 			t.Errorf("model %d, %q, says %v, want %q of %q", i, name, got, c.label, c.name)
 		}
 	}
+	var more string // of the thousands of labels that the last model has
+	if tab.frame.must(shadow+`.querySelector('#all').textContent.trim()`, &more); more != "Show the first 100" {
+		t.Errorf("the button to more labels says %q", more)
+	}
 	tab.outer.quiet()
 	tab.frame.quiet()
 }

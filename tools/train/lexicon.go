@@ -102,6 +102,7 @@ func newLexicographer(c *Corpus, labels []string, sets [][]int, beside []int) *l
 	return x
 }
 
+// count1 counts one more text with the label.
 func count1(shares []share, label int32) []share {
 	for k := range shares {
 		if shares[k].label == label {
