@@ -206,12 +206,18 @@ func TestPickingAModel(t *testing.T) {
 		{"specialty", "Chest pain with exertion. Echocardiogram and cardiac catheterization.", "Cardiovascular / Pulmonary"},
 		{"section", "Doctor: Are you allergic to any medicine?\nPatient: Yes, penicillin gives me hives.", "ALLERGY"},
 		{"category", "Chronic heart failure with atrial fibrillation and severe aortic stenosis.", "Cardiovascular"},
+		{"icd10", "She came with vomiting; no other complaint.", "R11.10 Vomiting, unspecified"},
+		{"icd10-all", "The smear showed acute brucellosis.", "A23.9 Brucellosis, unspecified"},
 	} {
 		name := tab.take(i)
 		tab.write(c.note)
 		if got := tab.labels(); name != c.name || len(got) == 0 || got[0].Label != c.label {
 			t.Errorf("model %d, %q, says %v, want %q of %q", i, name, got, c.label, c.name)
 		}
+	}
+	var more string // of the thousands of labels that the last model has
+	if tab.frame.must(shadow+`.querySelector('#all').textContent.trim()`, &more); more != "Show the first 100" {
+		t.Errorf("the button to more labels says %q", more)
 	}
 	tab.outer.quiet()
 	tab.frame.quiet()

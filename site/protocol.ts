@@ -240,6 +240,8 @@ export interface Result {
   tokens?: number
   windows?: number
   labels: Label[]
+  /** How many labels the model has, where not all are listed. */
+  known?: number
   explanations?: Explanation[]
   /** Why there are none, though asked for. */
   unexplained?: 'encoder'
@@ -265,7 +267,7 @@ export interface Explanation {
 
 export interface Feature {
   contribution: number
-  analyzer: 'word' | 'char_wb'
+  analyzer: 'word' | 'char_wb' | 'phrase'
   count: number
   spans: [number, number][]
 }

@@ -94,8 +94,8 @@ func (m *Manifest) checkSections() error {
 	switch {
 	case m.Encoder == nil:
 		return m.checkText()
-	case m.Text != (Text{}) || m.TFIDF != nil || m.Linear != nil:
-		return bad("encoder stands beside text, tfidf or linear: want one kind of model")
+	case m.Text != (Text{}) || m.TFIDF != nil || m.Lexicon != nil || m.Linear != nil:
+		return bad("encoder stands beside text, tfidf, lexicon or linear: want one kind of model")
 	}
 	if err := m.Encoder.check(); err != nil {
 		return bad("encoder: %v", err)
@@ -118,8 +118,16 @@ func (m *Manifest) checkText() error {
 	if m.Text.StripAccents != "" && m.Text.StripAccents != "unicode" {
 		return bad("strip_accents %.64q is not supported", m.Text.StripAccents)
 	}
+	if m.Lexicon != nil {
+		if err := m.Lexicon.check(); err != nil {
+			return bad("lexicon: %v", err)
+		}
+	}
 	if m.TFIDF == nil {
-		return bad("no features: want a tfidf section, or an encoder")
+		if m.Lexicon == nil {
+			return bad("no features: want a tfidf section, a lexicon, or an encoder")
+		}
+		return nil
 	}
 	if n := len(m.TFIDF.Blocks); n < 1 || n > MaxBlocks {
 		return bad("%d tfidf blocks, want 1 to %d", n, MaxBlocks)
@@ -151,6 +159,22 @@ func (b Block) check() error {
 		return fmt.Errorf("norm %.64q is not supported", b.Norm)
 	case b.Terms < 1 || b.Terms > MaxTerms:
 		return fmt.Errorf("%d terms, want 1 to %d", b.Terms, MaxTerms)
+	}
+	return nil
+}
+
+func (x *Lexicon) check() error {
+	switch {
+	case x.MaxN < 1 || x.MaxN > MaxNGram:
+		return fmt.Errorf("phrases of %d words, want 1 to %d", x.MaxN, MaxNGram)
+	case x.Phrases < 1 || x.Phrases > MaxTerms:
+		return fmt.Errorf("%d phrases, want 1 to %d", x.Phrases, MaxTerms)
+	case x.Entries < x.Phrases || x.Entries > MaxEntries:
+		return fmt.Errorf("%d entries of %d phrases, want one for each or more, and at most %d", x.Entries, x.Phrases, MaxEntries)
+	case x.Concepts < 1 || x.Concepts > MaxConcepts:
+		return fmt.Errorf("%d concepts, want 1 to %d", x.Concepts, MaxConcepts)
+	case !(x.Unit > 0 && x.Unit <= MaxUnit):
+		return fmt.Errorf("unit %g, want more than 0 and at most %d", x.Unit, MaxUnit)
 	}
 	return nil
 }
@@ -238,32 +262,58 @@ func (m *Manifest) checkTensors() error {
 
 // checkLinear requires exactly the tensors that the TF-IDF blocks and the linear head name.
 func (m *Manifest) checkLinear() error {
-	if m.Linear == nil {
+	switch {
+	case m.TFIDF != nil && m.Linear == nil:
 		return bad("no head: want a linear section")
+	case m.TFIDF == nil && m.Linear != nil:
+		return bad("linear stands beside a lexicon alone, which has no weights")
 	}
-	terms, labels := 0, len(m.Task.Labels)
-	want := 3
-	for i, b := range m.TFIDF.Blocks {
-		terms, want = terms+b.Terms, want+2
-		if err := m.wantTensor(KeysTensor(i), []int{b.Terms}, U64); err != nil {
-			return err
+	want := m.linearTensors()
+	for _, t := range want {
+		dtypes := []string{t.DType}
+		if t.Name == LinearWeight {
+			dtypes = []string{I8, F32}
 		}
-		if err := m.wantTensor(IDFTensor(i), []int{b.Terms}, F32); err != nil {
-			return err
-		}
-	}
-	if err := m.wantTensor(LinearWeight, []int{terms, labels}, I8, F32); err != nil {
-		return err
-	}
-	for _, name := range []string{LinearScale, LinearBias} {
-		if err := m.wantTensor(name, []int{labels}, F32); err != nil {
+		if err := m.wantTensor(t.Name, t.Shape, dtypes...); err != nil {
 			return err
 		}
 	}
-	if len(m.Tensors) != want {
-		return bad("%d tensors, this model has %d", len(m.Tensors), want)
+	if len(m.Tensors) != len(want) {
+		return bad("%d tensors, this model has %d", len(m.Tensors), len(want))
+	}
+	if labels := len(m.Task.Labels); m.TFIDF == nil && m.Lexicon.Concepts != labels {
+		return bad("a lexicon alone has %d concepts for %d labels: want one for each", m.Lexicon.Concepts, labels)
 	}
 	return nil
+}
+
+// linearTensors are those of a linear model; its weights may be I8 too.
+func (m *Manifest) linearTensors() (want []Tensor) {
+	columns := 0
+	if m.TFIDF != nil {
+		for i, b := range m.TFIDF.Blocks {
+			columns += b.Terms
+			want = append(want,
+				Tensor{Name: KeysTensor(i), DType: U64, Shape: []int{b.Terms}},
+				Tensor{Name: IDFTensor(i), DType: F32, Shape: []int{b.Terms}})
+		}
+	}
+	if x := m.Lexicon; x != nil {
+		columns += x.Concepts
+		want = append(want,
+			Tensor{Name: LexiconKeys, DType: U64, Shape: []int{x.Phrases}},
+			Tensor{Name: LexiconEnds, DType: I32, Shape: []int{x.Phrases}},
+			Tensor{Name: LexiconConcepts, DType: I32, Shape: []int{x.Entries}},
+			Tensor{Name: LexiconLevels, DType: U8, Shape: []int{x.Entries}})
+	}
+	labels := len(m.Task.Labels)
+	if m.TFIDF != nil {
+		want = append(want, Tensor{Name: LinearWeight, DType: F32, Shape: []int{columns, labels}})
+	}
+	for _, name := range []string{LinearScale, LinearBias} {
+		want = append(want, Tensor{Name: name, DType: F32, Shape: []int{labels}})
+	}
+	return want
 }
 
 func (m *Manifest) wantTensor(name string, shape []int, dtypes ...string) error {

@@ -149,7 +149,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"shards end early", func(m *M) { m.Shards = m.Shards[:1] }, "the shards at 100"},
 		{"shards end late", func(m *M) { m.Shards[len(m.Shards)-1].Size++ }, "tensors end at byte"},
 
-		{"no kind of model", func(m *M) { m.Text, m.TFIDF, m.Linear = weights.Text{}, nil, nil }, "no features: want a tfidf section, or an encoder"},
+		{"no kind of model", func(m *M) { m.Text, m.TFIDF, m.Linear = weights.Text{}, nil, nil }, "no features: want a tfidf section, a lexicon, or an encoder"},
 		{"no head", func(m *M) { m.Linear = nil }, "no head"},
 		{"terms of another model", func(m *M) { m.TFIDF.Blocks[0].Terms = 5 }, `tensor "tfidf.0.keys" is U64 [4], want [U64] [5]`},
 		{"a block without tensors", func(m *M) {
@@ -176,6 +176,70 @@ func TestParseManifestRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, _ := sealed(t, 100)
+			c.change(m)
+			refused(t, encode(t, m), c.want)
+		})
+	}
+}
+
+// lexical is the model with a lexicon beside its n-grams, or with nothing else.
+func lexical(t testing.TB, alone bool) *weights.Manifest {
+	t.Helper()
+	m, tensors := model()
+	m.Lexicon = &weights.Lexicon{MaxN: 4, Phrases: 2, Entries: 3, Concepts: 3, Unit: .045}
+	if alone {
+		m.TFIDF, m.Linear, tensors = nil, nil, tensors[1:3]
+	} else {
+		tensors[0] = weights.Int8s(weights.LinearWeight, make([]int8, 10*3), 10, 3)
+	}
+	sealed, _ := seal(t, m, append(tensors,
+		weights.Uint64s(weights.LexiconKeys, []uint64{4, 1 << 50}),
+		weights.Int32s(weights.LexiconEnds, []int32{1, 3}, 2),
+		weights.Int32s(weights.LexiconConcepts, []int32{0, 1, 2}, 3),
+		weights.Bytes(weights.LexiconLevels, []byte{1, 2, 255})), 100)
+	return sealed
+}
+
+func TestLexicons(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		want := lexical(t, alone)
+		got, err := weights.ParseManifest(encode(t, want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("\n got %+v\nwant %+v", got, want)
+		}
+	}
+}
+
+func TestLexiconsAreChecked(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		alone  bool
+		change func(*weights.Manifest)
+		want   string
+	}{
+		{"no words", true, func(m *weights.Manifest) { m.Lexicon.MaxN = 0 }, "phrases of 0 words"},
+		{"long phrases", true, func(m *weights.Manifest) { m.Lexicon.MaxN = 17 }, "phrases of 17 words"},
+		{"no phrases", true, func(m *weights.Manifest) { m.Lexicon.Phrases = 0 }, "0 phrases"},
+		{"too many phrases", true, func(m *weights.Manifest) { m.Lexicon.Phrases = weights.MaxTerms + 1 }, "2097153 phrases"},
+		{"fewer entries than phrases", true, func(m *weights.Manifest) { m.Lexicon.Entries = 1 }, "1 entries of 2 phrases"},
+		{"too many entries", true, func(m *weights.Manifest) { m.Lexicon.Entries = weights.MaxEntries + 1 }, "4194305 entries"},
+		{"no concepts", true, func(m *weights.Manifest) { m.Lexicon.Concepts = 0 }, "0 concepts"},
+		{"too many concepts", true, func(m *weights.Manifest) { m.Lexicon.Concepts = weights.MaxConcepts + 1 }, "65537 concepts"},
+		{"a unit of 0", true, func(m *weights.Manifest) { m.Lexicon.Unit = 0 }, "unit 0"},
+		{"a huge unit", true, func(m *weights.Manifest) { m.Lexicon.Unit = 1e9 }, "unit 1e+09"},
+		{"other concepts than labels", true, func(m *weights.Manifest) { m.Lexicon.Concepts = 4 }, "4 concepts for 3 labels"},
+		{"linear beside a lexicon alone", true, func(m *weights.Manifest) { m.Linear = &weights.Linear{} }, "linear stands beside a lexicon alone"},
+		{"no linear beside n-grams", false, func(m *weights.Manifest) { m.Linear = nil }, "no head"},
+		{"concepts without weights", false, func(m *weights.Manifest) { m.Lexicon.Concepts = 4 }, "want [I8 F32] [11 3]"},
+		{"phrases without keys", false, func(m *weights.Manifest) { m.Lexicon.Phrases = 3 }, `"lexicon.keys" is U64 [2], want [U64] [3]`},
+		{"entries without levels", true, func(m *weights.Manifest) { m.Lexicon.Entries = 4 }, `"lexicon.concepts" is I32 [3], want [I32] [4]`},
+		{"tensors of no lexicon", false, func(m *weights.Manifest) { m.Lexicon = nil }, "want [I8 F32] [7 3]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := lexical(t, c.alone)
 			c.change(m)
 			refused(t, encode(t, m), c.want)
 		})

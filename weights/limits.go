@@ -13,6 +13,9 @@ const (
 	MaxBlocks        = 8
 	MaxTerms         = 2 << 20 // over all blocks
 	MaxNGram         = 16
+	MaxEntries       = 4 << 20 // of a lexicon
+	MaxConcepts      = 1 << 16
+	MaxUnit          = 1000 // of a lexicon's values
 	MaxNameBytes     = 256
 
 	// Of encoders.

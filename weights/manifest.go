@@ -28,6 +28,10 @@ const (
 	CharWB = "char_wb"
 )
 
+// Phrase is the analyzer of a lexicon: words without plurals, function words left out,
+// joined within a sentence.
+const Phrase = "phrase"
+
 // Manifest describes a bundle.
 type Manifest struct {
 	Format  string `json:"format"`
@@ -40,8 +44,9 @@ type Manifest struct {
 	Task        Task        `json:"task"`
 	Text        Text        `json:"text,omitzero"`
 	TFIDF       *TFIDF      `json:"tfidf,omitempty"`
+	Lexicon     *Lexicon    `json:"lexicon,omitempty"` // beside tfidf, or instead of it
 	Linear      *Linear     `json:"linear,omitempty"`
-	Encoder     *Encoder    `json:"encoder,omitempty"` // instead of text, tfidf and linear
+	Encoder     *Encoder    `json:"encoder,omitempty"` // instead of text, tfidf, lexicon and linear
 	Calibration Calibration `json:"calibration"`
 	Thresholds  []float64   `json:"thresholds"` // per label: the probability from which the label is asserted
 
@@ -80,6 +85,31 @@ type Block struct {
 	Norm        string `json:"norm"` // "l2" or ""
 	Terms       int    `json:"terms"`
 }
+
+// Lexicon knows phrases that speak for concepts, each with a level from 1 to 255. A
+// concept's value is Unit times the highest level among its phrases in the note, and 0
+// without one. Beside tfidf, the values are the last columns of the linear head; alone,
+// the concepts are the labels, and logit[l] = bias[l] + scale[l]*value[l].
+//
+// Its tensors are lexicon.keys (U64, ascending, a phrase each), lexicon.ends (I32, per
+// phrase, where its entries end), lexicon.concepts (I32) and lexicon.levels (U8), an entry
+// each, the entries of a phrase by ascending concept.
+type Lexicon struct {
+	MaxN     int     `json:"max_n"` // words of a phrase
+	Phrases  int     `json:"phrases"`
+	Entries  int     `json:"entries"`
+	Concepts int     `json:"concepts"`
+	Unit     float64 `json:"unit"`
+}
+
+// Block is the lexicon's analyzer as a feature block; its position among them is
+// LexiconPosition.
+func (x *Lexicon) Block() Block {
+	return Block{Analyzer: Phrase, MinN: 1, MaxN: x.MaxN, Terms: x.Phrases}
+}
+
+// LexiconPosition seeds the keys of phrases, apart from those of every block.
+const LexiconPosition = MaxBlocks
 
 // Linear describes the head: logits[l] = bias[l] + scale[l] * sum over terms t of
 // x[t] * weight[t][l]. Tensors: linear.weight (I8, or F32 where scale is all ones;

@@ -36,6 +36,8 @@ func readManifest(r *jsontext.Reader) (m Manifest) {
 			m.Text = readText(r)
 		case "tfidf":
 			m.TFIDF = new(readTFIDF(r))
+		case "lexicon":
+			m.Lexicon = new(readLexicon(r))
 		case "linear":
 			m.Linear = new(readLinear(r))
 		case "encoder":
@@ -121,6 +123,26 @@ func readBlock(r *jsontext.Reader) (b Block) {
 		}
 	}
 	return b
+}
+
+func readLexicon(r *jsontext.Reader) (x Lexicon) {
+	for r.Object(); r.Next(); {
+		switch r.Field() {
+		case "max_n":
+			x.MaxN = r.Int()
+		case "phrases":
+			x.Phrases = r.Int()
+		case "entries":
+			x.Entries = r.Int()
+		case "concepts":
+			x.Concepts = r.Int()
+		case "unit":
+			x.Unit = r.Float()
+		default:
+			r.Unknown()
+		}
+	}
+	return x
 }
 
 func readLinear(r *jsontext.Reader) (l Linear) {

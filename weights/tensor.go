@@ -25,6 +25,14 @@ const (
 	LinearBias   = "linear.bias"
 )
 
+// Names of the tensors of a lexicon.
+const (
+	LexiconKeys     = "lexicon.keys"
+	LexiconEnds     = "lexicon.ends"
+	LexiconConcepts = "lexicon.concepts"
+	LexiconLevels   = "lexicon.levels"
+)
+
 // KeysTensor names the n-gram keys of a TF-IDF block.
 func KeysTensor(block int) string { return fmt.Sprintf("tfidf.%d.keys", block) }
 

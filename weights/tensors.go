@@ -76,6 +76,11 @@ func (t Tensors) Float32(name string) []float32 {
 	return view[float32](t.bytes(name, F32), 4)
 }
 
+// Int32 is the named I32 tensor, nil if there is none.
+func (t Tensors) Int32(name string) []int32 {
+	return view[int32](t.bytes(name, I32), 4)
+}
+
 // Int8 is the named I8 tensor, nil if there is none.
 func (t Tensors) Int8(name string) []int8 {
 	return view[int8](t.bytes(name, I8), 1)

@@ -7,6 +7,20 @@ package reference
 // Weight is an element type of a weight matrix.
 type Weight interface{ ~int8 | ~float32 }
 
+// SparseScale computes
+//
+//	out[l] = bias[l] + scale[l] * values[k], where columns[k] is l
+//
+// and bias[l] where no column is. Columns are distinct and below len(out).
+func SparseScale(out []float64, columns []int32, values []float64, scale, bias []float32) {
+	for l := range out {
+		out[l] = float64(bias[l])
+	}
+	for k, l := range columns {
+		out[l] += float64(values[k] * float64(scale[l]))
+	}
+}
+
 // SparseLinear computes
 //
 //	out[l] = bias[l] + scale[l] * sum over k of values[k] * weight[columns[k]*L + l]

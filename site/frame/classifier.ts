@@ -271,13 +271,14 @@ export class BedsideClassifier extends LitElement {
   /** So many of the top labels must be explained for the chosen one to be among them. */
   private explained(): number {
     if (this.chosen === undefined || !this.shown) return 1
-    return 1 + this.shown.result.labels.findIndex(({ index }) => index === this.chosen)
+    return Math.max(1, 1 + this.shown.result.labels.findIndex(({ index }) => index === this.chosen))
   }
 
   private show(shown: Shown, explained: number): void {
     this.shown = shown
     // Where the chosen label has sunk in the ranking, ask again: its place is known now.
     const rank = shown.result.labels.findIndex(({ index }) => index === this.chosen)
+    if (rank < 0) this.chosen = undefined // not even listed now
     if (rank >= explained && !shown.result.unexplained) this.wanted ??= shown.text
     this.say(announcement(shown.result))
   }

@@ -7,6 +7,11 @@ import { abridged, reading, stretches } from './reading.js'
 const LISTED = 12 // n-grams
 const LONGEST = 48 // characters of an n-gram shown
 
+const KIND: Partial<Record<Feature['analyzer'], TemplateResult>> = {
+  char_wb: html` <small>letters</small>`,
+  phrase: html` <small>known phrase</small>`,
+}
+
 export function evidence(text: string, explanation: Explanation): TemplateResult {
   const marks = stretches(explanation)
   const name = explanation.name.trim()
@@ -43,7 +48,7 @@ function row(text: string, feature: Feature, strongest: number): TemplateResult 
   const { contribution, analyzer, count } = feature
   const width = (50 * Math.abs(contribution)) / strongest
   return html`<tr data-contribution=${contribution}>
-    <th scope="row">${quoted(text, feature)}${analyzer === 'char_wb' ? html` <small>letters</small>` : ''}</th>
+    <th scope="row">${quoted(text, feature)}${KIND[analyzer] ?? ''}</th>
     <td class="number">${count}</td>
     <td class="number">${signed(contribution)}</td>
     <td class="balance">

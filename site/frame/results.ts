@@ -26,10 +26,12 @@ export function results(view: ResultsView): TemplateResult {
     </ol>
     ${labels.length > shown.length || view.all
       ? html`<button type="button" id="all" class="quiet" aria-expanded=${view.all} @click=${() => view.showAll(!view.all)}>
-          ${view.all ? 'Show fewer' : `Show all ${labels.length}`}
+          ${view.all ? 'Show fewer' : `Show ${result.known === undefined ? 'all' : 'the first'} ${labels.length}`}
         </button>`
       : ''}
-    <p class="remark">The line on a bar marks where its label is asserted.${extent(result)}</p>
+    <p class="remark">
+      The line on a bar marks where its label is asserted.${result.known === undefined ? '' : ` The model knows ${count(result.known)} labels.`}${extent(result)}
+    </p>
   `
 }
 

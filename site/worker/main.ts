@@ -30,6 +30,8 @@ interface Loading {
 }
 
 let module: Module | undefined
+const LISTED = 100 // labels, of models that have more; those that are asserted besides
+
 const devices = new Devices()
 const gpus = new GpuDevices((message, transfer) => self.postMessage(message, transfer))
 /** Why no model gets a GPU any more: one was lost, and what comes after it might fare likewise. */
@@ -226,7 +228,7 @@ async function classify(message: Extract<Command, { kind: 'classify' }>): Promis
   if (cancelled.has(message.id)) throw cancellation()
   const { id, text, explain } = message
   const started = performance.now()
-  const options = { explain, offsets: 'utf16' } as const
+  const options = { explain, labels: LISTED, offsets: 'utf16' } as const
   const job = model.begin(text, options)
   try {
     const onGpu = twin && job.tokens >= twin.from ? await twin.read(text, options, (...given) => read(id, ...given)) : undefined

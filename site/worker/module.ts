@@ -29,6 +29,7 @@ interface Plan {
 
 export interface Options {
   explain: number
+  labels?: number
   offsets: 'utf16'
 }
 

@@ -28,13 +28,14 @@ type dataFlags struct {
 	Text           string `help:"Column with the notes." required:"" placeholder:"COL"`
 	Label          string `help:"Column with the label or labels." required:"" placeholder:"COL"`
 	LabelSeparator string `help:"What separates several labels in one cell." placeholder:"';'"`
+	None           bool   `help:"An empty label cell says that no label is right for the note, which counts as such; with --multi-label."`
 	GroupByText    bool   `help:"One example per distinct text, its labels united."`
 	Split          string `help:"CSV file with the columns row and part: which part of a split each row belongs to." placeholder:"F"`
 }
 
 func (f dataFlags) load(part string) (*dataset.Dataset, error) {
 	return dataset.Load(f.Data, f.Split, dataset.Options{
-		Text: f.Text, Label: f.Label, Separator: f.LabelSeparator, GroupByText: f.GroupByText, Part: part,
+		Text: f.Text, Label: f.Label, Separator: f.LabelSeparator, None: f.None, GroupByText: f.GroupByText, Part: part,
 	})
 }
 
@@ -44,7 +45,7 @@ type recipeFlags struct {
 	Prepare    string   `help:"What to do with texts first. dialogue: NFKC, speaker tags out, white space folded." enum:",dialogue" default:"" placeholder:"dialogue"`
 	Also       []string `help:"CSV files of more labelled texts, with the same columns, to learn from but never to measure on. Where one has a column row, a text is only learnt from where that row of the data is." placeholder:"F.csv" type:"existingfile"`
 	Copies     int      `help:"With --also: a note counts as so many of these texts." default:"1"`
-	Features   []string `help:"Feature sets to choose from: notebook, word, char, word+char, rare, rare+char, phrase, phrase+char." default:"notebook"`
+	Features   []string `help:"Feature sets to choose from: notebook, word, char, word+char, rare, rare+char, phrase, phrase+char, lexicon, lexicon+rare+char." default:"notebook"`
 	Words      string   `help:"Vectors of words, by which words that few notes use, or none, learn from words used alike: a file of \"bedside words\", or one of word2vec, GloVe or fastText, as text." placeholder:"F" type:"existingfile"`
 	Family     []string `help:"Classifiers to choose from: lr (logistic regression), svm (linear support vector machine); or, in train, head, on --encoder." default:"lr" enum:"lr,svm,head"`
 	C          string   `name:"C" help:"Inverse regularization strengths to choose from, comma-separated." default:"1"`
@@ -281,6 +282,9 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 	for _, v := range model.Vocabularies {
 		result.Features += len(v.Keys)
 	}
+	if model.Lexicon != nil {
+		result.Features += len(model.Lexicon.Keys)
+	}
 	if in.encoder != nil {
 		result.Features = in.encoder.Width()
 	}
@@ -366,7 +370,10 @@ func (c *trainCommand) print(s streams, o outcome) error {
 		out.SetIndent("", " ")
 		return out.Encode(o)
 	}
-	features := "%d n-grams"
+	features := "%d n-grams and phrases"
+	if !strings.HasPrefix(o.Chosen.Features, "lexicon") {
+		features = "%d n-grams"
+	}
 	if c.Encoder != "" {
 		features = "vectors of %d"
 	}

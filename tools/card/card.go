@@ -57,10 +57,18 @@ func list(b *bytes.Buffer, heading string, items []string) {
 }
 
 func model(b *bytes.Buffer, m weights.Manifest) {
-	if m.TFIDF == nil || m.Linear == nil {
+	if m.Encoder != nil || m.TFIDF == nil && m.Lexicon == nil {
 		return
 	}
 	b.WriteString("## Model\n\n")
+	if x := m.Lexicon; x != nil {
+		fmt.Fprintf(b, "A lexicon of %d phrases of 1 to %d words, speaking %d times for %d labels: the loudest phrase in a note counts for its label. ",
+			x.Phrases, x.MaxN, x.Entries, x.Concepts)
+	}
+	if m.TFIDF == nil || m.Linear == nil {
+		fmt.Fprintf(b, "Probabilities by %s.\n\n", called(m.Calibration.Kind))
+		return
+	}
 	var blocks []string
 	for _, f := range m.TFIDF.Blocks {
 		unit := "words"

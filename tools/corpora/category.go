@@ -88,18 +88,9 @@ var byLetter = map[byte]string{
 const maxTitles = 20000
 
 func titles(path string) ([][]string, error) {
-	f, err := os.Open(path)
+	codes, err := readCodes(path)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	unpacked, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	codes, err := read(unpacked, "code", "long")
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	// The general titles of a row come first.
 	slices.SortStableFunc(codes, func(a, b record) int {
@@ -124,6 +115,24 @@ func titles(path string) ([][]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// readCodes gives the codes of ICD-10-CM with their long titles.
+func readCodes(path string) ([]record, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	unpacked, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	codes, err := read(unpacked, "code", "long")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return codes, nil
 }
 
 func prefix(of record) string { return of["code"][:min(2, len(of["code"]))] }

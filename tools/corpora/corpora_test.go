@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,6 +29,38 @@ func TestChapters(t *testing.T) {
 		if c, err := chapters(code); err == nil {
 			t.Errorf("%s stands in %q", code, c)
 		}
+	}
+}
+
+func TestTitlesOfCodes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "codes.csv.gz")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed := gzip.NewWriter(f)
+	fmt.Fprint(packed, "code,long\nW19,Unspecified fall\nW19XXXA,\"Unspecified fall, initial encounter\"\nR52,Pain\n")
+	if err := errors.Join(packed.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	titles, err := titleOf(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code, want := range map[string]string{"R52": "Pain", "W19.XXXA": "Unspecified fall, initial encounter", "W19.XXX": "Unspecified fall", "Q1": ""} {
+		if got := titles(code); got != want {
+			t.Errorf("%s has the title %q, want %q", code, got, want)
+		}
+	}
+}
+
+func TestMostCommonCodes(t *testing.T) {
+	got := mostCommon(map[string]int{"A": 1, "B": 2, "C": 2, "D": 3}, 2)
+	if want := map[string]bool{"D": true, "B": true}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := distinct(" r52;;I10;R52 "); !slices.Equal(got, []string{"I10", "R52"}) {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -92,6 +125,7 @@ func TestShared(t *testing.T) {
 	for model, files := range map[string]map[string]int{
 		"section":  {"dialogues.csv": 1501, "texts.csv": 1501, "parts.csv": 1501, "fitted.csv": 1501},
 		"category": {"cases.csv": 750, "titles.csv": 239},
+		"icd10":    {"cases.csv": 750},
 	} {
 		out := t.TempDir()
 		if err := run([]string{model, data, out}); err != nil {

@@ -19,7 +19,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) != 3 {
-		return fmt.Errorf("want: corpora section|category DATA OUT, DATA being the directory of the corpora")
+		return fmt.Errorf("want: corpora section|category|icd10 DATA OUT, DATA being the directory of the corpora")
 	}
 	data, out := args[1], args[2]
 	if err := os.MkdirAll(out, 0o755); err != nil {
@@ -30,8 +30,10 @@ func run(args []string) error {
 		return section(data, out)
 	case "category":
 		return category(data, out)
+	case "icd10":
+		return icd10(data, out)
 	}
-	return fmt.Errorf("%q is no model of these: want section or category", args[0])
+	return fmt.Errorf("%q is no model of these: want section, category or icd10", args[0])
 }
 
 // record is a row of a CSV file, by column.

@@ -37,6 +37,7 @@ type Options struct {
 	Text      string // name of the column with the notes
 	Label     string // name of the column with the labels
 	Separator string // between the labels of one cell; "" when a cell is one label
+	None      bool   // an empty cell says that no label is right, and is no mistake
 
 	// GroupByText makes one example of each distinct text after folding white space,
 	// its labels those of all its rows, everything else that of its first row.
@@ -60,7 +61,7 @@ type Dataset struct {
 type Example struct {
 	Row    int    // identifier of the (first) row it came from
 	Text   string // the note as it stands in the file, but with CRLF read as LF
-	Labels []int  // indexes into Dataset.Labels, ascending, at least one
+	Labels []int  // indexes into Dataset.Labels, ascending; none only with Options.None
 	Part   string // part of the split its row belongs to; "" when none
 	Group  int    // number of its distinct folded text: equal for equal notes
 }
@@ -294,7 +295,7 @@ func (b *builder) labels(cell string) ([]int, error) {
 		}
 		labels = unite(labels, []int{l})
 	}
-	if len(labels) == 0 {
+	if len(labels) == 0 && !b.options.None {
 		return nil, b.table.errorf("the label (column %q) is empty: label the row or remove it", b.options.Label)
 	}
 	return labels, nil

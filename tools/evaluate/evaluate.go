@@ -164,7 +164,7 @@ func Collect(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset
 			progress(i+1, len(d.Examples))
 		}
 		truth := known(e.Labels, position)
-		if len(truth) == 0 {
+		if len(truth) == 0 && len(e.Labels) > 0 {
 			continue
 		}
 		begin := time.Now()

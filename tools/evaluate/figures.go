@@ -21,9 +21,16 @@ func Figures(r metrics.Report) []weights.Figure {
 	}
 }
 
+// maxLabels is the number of labels up to which a card has a line for each.
+const maxLabels = 200
+
 // Evaluation is a report as a model card keeps it.
 func Evaluation(protocol string, r metrics.Report) weights.Evaluation {
-	return weights.Evaluation{Protocol: protocol, N: r.N, Figures: Figures(r), PerLabel: r.PerLabel, Bins: r.Reliability, Curve: r.Curve, Pairs: r.Pairs}
+	e := weights.Evaluation{Protocol: protocol, N: r.N, Figures: Figures(r), Bins: r.Reliability, Curve: r.Curve, Pairs: r.Pairs}
+	if len(r.PerLabel) <= maxLabels {
+		e.PerLabel = r.PerLabel
+	}
+	return e
 }
 
 // Within notes the ends of the figures' intervals.

@@ -34,6 +34,9 @@ func folds(d *dataset.Dataset, k int, seed uint64) []int {
 	}
 	rarest := func(group int) int {
 		labels := d.Examples[members[group][0]].Labels
+		if len(labels) == 0 {
+			return len(d.Labels)
+		}
 		return slices.MinFunc(labels, func(a, b int) int {
 			if frequency[a] != frequency[b] {
 				return frequency[a] - frequency[b]

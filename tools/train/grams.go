@@ -21,6 +21,8 @@ type Corpus struct {
 	keys  []uint64       // ascending; an n-gram's id is its place here
 	notes [][]count      // per note, ids ascending
 	words map[uint64]int // by key, words that have vectors; nil in other blocks
+
+	spelling [][]byte // per key; of phrases alone
 }
 
 type count struct{ id, n int32 }
@@ -64,6 +66,11 @@ func Analyze(ctx context.Context, t weights.Text, b Block, position int, notes [
 		var err error
 		if c.words, err = wordKeys(t, b, position, spelling); err != nil {
 			return nil, err
+		}
+	}
+	if b.Analyzer == weights.Phrase {
+		for _, key := range c.keys {
+			c.spelling = append(c.spelling, spelling[key])
 		}
 	}
 	return c, nil

@@ -10,8 +10,9 @@ import (
 
 // FeatureSet is a named choice of feature blocks.
 type FeatureSet struct {
-	Name   string
-	Blocks []Block
+	Name    string
+	Blocks  []Block
+	Lexicon bool // phrases that speak for labels, beside the blocks or alone
 }
 
 // Text is the preparation that every feature set shares.
@@ -37,14 +38,16 @@ func Features() []FeatureSet {
 	rare, rareChar := word, char
 	rare.MinDF, rareChar.MinDF, rareChar.MaxDF = 2, 3, 1
 	return []FeatureSet{
-		{"notebook", []Block{notebook}},
-		{"word", []Block{word}},
-		{"char", []Block{char}},
-		{"word+char", []Block{frequent, char}},
-		{"rare", []Block{rare}},
-		{"rare+char", []Block{rare, rareChar}},
-		{"phrase", []Block{phrase}},
-		{"phrase+char", []Block{phrase, rareChar}},
+		{"notebook", []Block{notebook}, false},
+		{"word", []Block{word}, false},
+		{"char", []Block{char}, false},
+		{"word+char", []Block{frequent, char}, false},
+		{"rare", []Block{rare}, false},
+		{"rare+char", []Block{rare, rareChar}, false},
+		{"phrase", []Block{phrase}, false},
+		{"phrase+char", []Block{phrase, rareChar}, false},
+		{"lexicon", nil, true},
+		{"lexicon+rare+char", []Block{rare, rareChar}, true},
 	}
 }
 

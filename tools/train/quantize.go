@@ -2,6 +2,7 @@ package train
 
 import (
 	"math"
+	"slices"
 
 	"bedside/tools/fit"
 	"bedside/weights"
@@ -39,19 +40,58 @@ func head(m *fit.Linear, precision string) []weights.Values {
 }
 
 // asShipped is the model with its weights as a bundle of that precision holds them,
-// so that calibration and thresholds are fitted on the scores they will meet.
-func asShipped(m *fit.Linear, precision string) *fit.Linear {
+// so that calibration and thresholds are fitted on the scores they will meet. Its last
+// rows are a lexicon's.
+func asShipped(m *fit.Linear, precision string, lexicon int) *fit.Linear {
 	if precision == Float32 {
 		return m
 	}
-	values, scale := quantize(m)
+	even, factor := evened(m, lexicon)
+	values, scale := quantize(even)
 	shipped := *m
 	shipped.Weight = make([]float64, len(values))
 	for i, v := range values {
 		shipped.Weight[i] = float64(v) * float64(scale[i%m.Labels])
+		if i >= (m.Features-lexicon)*m.Labels {
+			shipped.Weight[i] *= factor
+		}
 	}
 	return &shipped
 }
+
+// evened divides the weights of the last rows, a lexicon's, so that no label's are larger
+// than the largest of its n-grams', and says by what: the lexicon's values grow by as much.
+// They are few and strong, and would leave n-grams one or two of the steps of an int8.
+func evened(m *fit.Linear, lexicon int) (*fit.Linear, float64) {
+	if m == nil || lexicon == 0 {
+		return m, 1
+	}
+	first := m.Features - lexicon
+	grams, values := make([]float64, m.Labels), make([]float64, m.Labels)
+	for i, w := range m.Weight {
+		of := grams
+		if i/m.Labels >= first {
+			of = values
+		}
+		of[i%m.Labels] = max(of[i%m.Labels], math.Abs(w))
+	}
+	factor := 1.0
+	for l := range grams {
+		if grams[l] > 0 {
+			factor = max(factor, values[l]/grams[l])
+		}
+	}
+	factor = min(factor, maxFactor)
+	out := *m
+	out.Weight = slices.Clone(m.Weight)
+	for i := first * m.Labels; i < len(out.Weight); i++ {
+		out.Weight[i] /= factor
+	}
+	return &out, factor
+}
+
+// maxFactor leaves the strong weights some steps too.
+const maxFactor = 8
 
 // quantize rounds weights [features][labels] to int8, symmetric, with one scale a label.
 func quantize(m *fit.Linear) (values []int8, scale []float32) {

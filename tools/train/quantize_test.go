@@ -75,3 +75,38 @@ func TestClippingWhereItPays(t *testing.T) {
 		t.Errorf("one weight of 0.6 among many up to 0.5: scale %.3f/127, %d steps", 127*s, values[0])
 	}
 }
+
+// TestStrongLexiconsLeaveNGramsTheirSteps: rounding n-grams' weights costs no more for the
+// weights of a lexicon below them.
+func TestStrongLexiconsLeaveNGramsTheirSteps(t *testing.T) {
+	random := rand.New(rand.NewPCG(41, 42))
+	const grams, labels = 300, 3
+	m := &fit.Linear{Features: grams + labels, Labels: labels}
+	for range grams * labels {
+		m.Weight = append(m.Weight, random.NormFloat64())
+	}
+	worst := func(lexicon float64, rows int) float64 {
+		whole := *m
+		for i := range labels * labels {
+			w := 0.0
+			if i%(labels+1) == 0 {
+				w = lexicon
+			}
+			whole.Weight = append(whole.Weight[:len(whole.Weight):len(whole.Weight)], w)
+		}
+		got, off := asShipped(&whole, Int8, rows), 0.0
+		for i := range m.Weight {
+			off = max(off, math.Abs(got.Weight[i]-whole.Weight[i]))
+		}
+		for i := len(m.Weight); i < len(whole.Weight); i++ {
+			if d := math.Abs(got.Weight[i] - whole.Weight[i]); d > lexicon/16 {
+				t.Errorf("a lexicon's weight of %g is off by %g", whole.Weight[i], d)
+			}
+		}
+		return off
+	}
+	weak, strong, ignored := worst(0.1, labels), worst(20, labels), worst(20, 0)
+	if strong > 1.05*weak || ignored < 2*weak {
+		t.Errorf("weights are off by %g beside a weak lexicon, by %g beside a strong one, and by %g where nobody looks", weak, strong, ignored)
+	}
+}

@@ -29,6 +29,9 @@ type Candidate struct {
 }
 
 func (c Candidate) String() string {
+	if c.Features.Lexicon && len(c.Features.Blocks) == 0 { // nothing is fitted that a family and C would matter to
+		return c.Features.Name
+	}
 	return fmt.Sprintf("%s, %s, C=%g", c.Features.Name, c.Family, c.C)
 }
 
@@ -86,7 +89,8 @@ type Model struct {
 	Best         Trial   // the one chosen
 	Trials       []Trial // every candidate, in the order tried
 	Vocabularies []*Vocabulary
-	Linear       *fit.Linear
+	Lexicon      *Lexicon    // nil where the features have none
+	Linear       *fit.Linear // nil where a lexicon is all there is
 	Head         *heads.Head // in place of Vocabularies and Linear
 	Calibration  weights.Calibration
 	Thresholds   []float64
@@ -178,14 +182,15 @@ type trainer struct {
 	Settings
 	data        *dataset.Dataset
 	text        weights.Text
-	targets     fit.Targets // of the examples
-	all         fit.Targets // of the examples, then of the texts of Also
-	fold        []int       // per example
+	targets     fit.Targets               // of the examples
+	all         fit.Targets               // of the examples, then of the texts of Also
+	fold        []int                     // per example
+	lexicons    map[string]*lexicographer // by name of the feature set
 	done, steps int
 }
 
 func newTrainer(d *dataset.Dataset, s Settings) *trainer {
-	t := &trainer{Settings: s, data: d, text: Text, targets: targets(d, s.MultiLabel), fold: folds(d, s.Folds, s.Seed)}
+	t := &trainer{Settings: s, data: d, text: Text, targets: targets(d, s.MultiLabel), fold: folds(d, s.Folds, s.Seed), lexicons: map[string]*lexicographer{}}
 	t.text.Prepare = s.Prepare
 	t.all = t.targets
 	t.all.Sets = slices.Clone(t.targets.Sets)
@@ -210,12 +215,36 @@ func (t *trainer) with(examples []int) []int {
 	return texts
 }
 
+// learned is what the texts to fit on give.
+type learned struct {
+	vocabularies []*Vocabulary
+	lexicon      *Lexicon    // nil where the features have none
+	matrix       *fit.Matrix // of the texts; nil where a lexicon is all there is
+	of           fit.Targets
+}
+
+// concepts is the number of columns that are a lexicon's.
+func (l learned) concepts() int {
+	if l.lexicon == nil {
+		return 0
+	}
+	return len(l.lexicon.Base)
+}
+
 // learn makes the matrix of texts to fit on, and their targets. Copies of examples weigh
 // in the fit alone, not in the vocabulary.
-func (t *trainer) learn(corpora []*Corpus, texts []int) ([]*Vocabulary, *fit.Matrix, fit.Targets, error) {
+func (t *trainer) learn(f FeatureSet, corpora []*Corpus, texts []int) (learned, error) {
 	vocabularies, err := vocabularies(corpora, texts)
 	if err != nil {
-		return nil, nil, fit.Targets{}, err
+		return learned{}, err
+	}
+	l := learned{vocabularies: vocabularies}
+	var held [][]level
+	if x := t.lexicons[f.Name]; x != nil {
+		l.lexicon, held = x.learn(t.own(texts), t.fold)
+	}
+	if len(corpora) == 0 {
+		return l, nil
 	}
 	rows := texts
 	for range t.Copies - 1 {
@@ -225,7 +254,39 @@ func (t *trainer) learn(corpora []*Corpus, texts []int) ([]*Vocabulary, *fit.Mat
 			}
 		}
 	}
-	return vocabularies, project(vocabularies, transform(corpora, vocabularies, rows)), t.all.Select(rows), nil
+	l.matrix, l.of = project(vocabularies, transform(corpora, vocabularies, rows)), t.all.Select(rows)
+	if l.lexicon != nil {
+		levels := make([][]level, len(rows))
+		for r, i := range rows {
+			if levels[r] = held[i]; i >= len(t.data.Examples) {
+				levels[r] = l.lexicon.levels(t.lexicons[f.Name].corpus, i)
+			}
+		}
+		l.matrix = join([]*fit.Matrix{l.matrix, asColumns(levels, t.targets.Labels, l.lexicon.Unit)})
+	}
+	return l, nil
+}
+
+// own leaves out the texts of Also.
+func (t *trainer) own(texts []int) []int {
+	return slices.DeleteFunc(slices.Clone(texts), func(i int) bool { return i >= len(t.data.Examples) })
+}
+
+// read gives the levels of notes and, where a lexicon is not all there is, their matrix.
+func (t *trainer) read(f FeatureSet, corpora []*Corpus, l learned, notes []int) ([][]level, *fit.Matrix) {
+	var levels [][]level
+	if l.lexicon != nil {
+		for _, i := range notes {
+			levels = append(levels, l.lexicon.levels(t.lexicons[f.Name].corpus, i))
+		}
+	}
+	switch {
+	case len(corpora) == 0:
+		return levels, nil
+	case l.lexicon == nil:
+		return nil, transform(corpora, l.vocabularies, notes)
+	}
+	return levels, join([]*fit.Matrix{transform(corpora, l.vocabularies, notes), asColumns(levels, t.targets.Labels, l.lexicon.Unit)})
 }
 
 func (t *trainer) step(stage string) {
@@ -248,6 +309,19 @@ func (t *trainer) analyze(ctx context.Context, f FeatureSet) ([]*Corpus, error) 
 			return nil, fmt.Errorf("features %s: %w", f.Name, err)
 		}
 		corpora = append(corpora, c)
+	}
+	if f.Lexicon {
+		c, err := Analyze(ctx, t.text, PhraseBlock, weights.LexiconPosition, notes)
+		if err != nil {
+			return nil, fmt.Errorf("features %s: %w", f.Name, err)
+		}
+		var beside []int
+		for k, e := range t.Also {
+			if e.Of < 0 {
+				beside = append(beside, len(t.data.Examples)+k)
+			}
+		}
+		t.lexicons[f.Name] = newLexicographer(c, t.data.Labels, t.all.Sets, beside)
 	}
 	t.step("counted n-grams, " + f.Name)
 	return corpora, nil
@@ -283,12 +357,19 @@ func (t *trainer) tryFold(ctx context.Context, k int, f FeatureSet, corpora []*C
 			seen = append(seen, i)
 		}
 	}
-	vocabularies, train, of, err := t.learn(corpora, t.with(seen))
+	l, err := t.learn(f, corpora, t.with(seen))
 	if err != nil {
 		return err
 	}
-	test := transform(corpora, vocabularies, held)
-	design, err := fit.Prepare(ctx, train)
+	levels, test := t.read(f, corpora, l, held)
+	if l.matrix == nil {
+		for _, trial := range trials {
+			t.record(trial, held, l.lexicon.scores(levels))
+			t.step(fmt.Sprintf("fold %d of %d, %s", k+1, t.Folds, trial.Candidate))
+		}
+		return ctx.Err()
+	}
+	design, err := fit.Prepare(ctx, l.matrix)
 	if err != nil {
 		return err
 	}
@@ -297,20 +378,25 @@ func (t *trainer) tryFold(ctx context.Context, k int, f FeatureSet, corpora []*C
 		if i > 0 && trials[i-1].Candidate.Family != trial.Candidate.Family {
 			model = nil
 		}
-		if model, err = t.fit(ctx, design, of, trial.Candidate, model); err != nil {
+		if model, err = t.fit(ctx, design, l.of, trial.Candidate, model); err != nil {
 			return err
 		}
-		scores, err := asShipped(unfold(vocabularies, model), t.Precision).Decision(test)
+		scores, err := asShipped(unfold(l.vocabularies, model), t.Precision, l.concepts()).Decision(test)
 		if err != nil {
 			return err
 		}
-		labels := t.targets.Labels
-		for r, example := range held {
-			copy(trial.scores[example*labels:], scores[r*labels:(r+1)*labels])
-		}
+		t.record(trial, held, scores)
 		t.step(fmt.Sprintf("fold %d of %d, %s", k+1, t.Folds, trial.Candidate))
 	}
 	return nil
+}
+
+// record keeps the scores [held][labels] of a trial.
+func (t *trainer) record(trial Trial, held []int, scores []float64) {
+	labels := t.targets.Labels
+	for r, example := range held {
+		copy(trial.scores[example*labels:], scores[r*labels:(r+1)*labels])
+	}
 }
 
 // fit fits one candidate; start, if any, is the fit for a smaller C.
@@ -375,17 +461,20 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 	for i := range all {
 		all[i] = i
 	}
-	vocabularies, x, of, err := t.learn(corpora, t.with(all))
+	l, err := t.learn(chosen.Candidate.Features, corpora, t.with(all))
 	if err != nil {
 		return nil, err
 	}
-	design, err := fit.Prepare(ctx, x)
-	if err != nil {
-		return nil, err
-	}
-	model, err := t.fit(ctx, design, of, chosen.Candidate, nil)
-	if err != nil {
-		return nil, err
+	var model *fit.Linear
+	if l.matrix != nil {
+		design, err := fit.Prepare(ctx, l.matrix)
+		if err != nil {
+			return nil, err
+		}
+		if model, err = t.fit(ctx, design, l.of, chosen.Candidate, nil); err != nil {
+			return nil, err
+		}
+		model = unfold(l.vocabularies, model)
 	}
 	calibration := Calibrate(chosen.scores, t.targets)
 	t.step("fitted " + chosen.Candidate.String())
@@ -395,8 +484,9 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 		MultiLabel:   t.MultiLabel,
 		Best:         chosen,
 		Trials:       trials,
-		Vocabularies: vocabularies,
-		Linear:       unfold(vocabularies, model),
+		Vocabularies: l.vocabularies,
+		Lexicon:      l.lexicon,
+		Linear:       model,
 		Calibration:  calibration,
 		Thresholds:   Thresholds(probabilities(calibration, chosen.scores, t.targets.Labels), t.targets),
 	}, nil

@@ -88,6 +88,7 @@ func (m *linear) explainLabel(label Label, features int, twins []int32) Explanat
 		e.Rest += c
 	}
 	m.locate(e.Features)
+	m.locatePhrases(e.Features)
 	for _, k := range order {
 		m.listed[m.vector.Columns[k]] = 0
 	}
@@ -124,6 +125,26 @@ func (m *linear) locate(features []Feature) {
 		}
 		start, end := m.vector.Normalized.Span(int(h.Start), int(h.End))
 		features[i-1].Spans = append(features[i-1].Spans, [2]int{start, end})
+	}
+}
+
+// locatePhrases fills the spans of the features among them that are a lexicon's: where
+// the phrase stands that gives the column its value.
+func (m *linear) locatePhrases(features []Feature) {
+	begin := len(m.vector.Columns) - len(m.vector.Strongest)
+	of := map[int32][]int{} // features by phrase
+	for k, phrase := range m.vector.Strongest {
+		if i := m.listed[m.vector.Columns[begin+k]]; i != 0 {
+			of[phrase] = append(of[phrase], int(i-1))
+		}
+	}
+	for _, h := range m.vector.Phrases {
+		for _, i := range of[h.Column] {
+			if len(features[i].Spans) < maxSpans {
+				start, end := m.vector.Normalized.Span(int(h.Start), int(h.End))
+				features[i].Spans = append(features[i].Spans, [2]int{start, end})
+			}
+		}
 	}
 }
 

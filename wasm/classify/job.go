@@ -23,7 +23,7 @@ func (m *Model) Begin(note string, o Options) (*Job, error) {
 		return j, err
 	}
 	m.linear.score(m.logits, note)
-	j.result = m.rank(len(m.linear.vector.Columns))
+	j.result = m.rank(len(m.linear.vector.Columns), o.Labels)
 	m.linear.explain(j.result, note, o)
 	return j, nil
 }
@@ -39,7 +39,7 @@ func (j *Job) Step() (done bool, err error) {
 	}
 	read := j.encoder.Results()[0]
 	j.model.take(read)
-	j.result = j.model.rank(read.Tokens - read.Unknown)
+	j.result = j.model.rank(read.Tokens-read.Unknown, j.options.Labels)
 	j.result.Tokens, j.result.Windows = read.Tokens, read.Windows
 	if j.options.Explain > 0 {
 		j.result.Unexplained = UnexplainedEncoder

@@ -14,6 +14,8 @@ func ParseOptions(text string) (o Options, err error) {
 		switch r.Field() {
 		case "explain":
 			o.Explain = r.Int()
+		case "labels":
+			o.Labels = r.Int()
 		case "features":
 			o.Features = r.Int()
 		case "offsets":
@@ -44,6 +46,9 @@ func AppendJSON(dst []byte, r *Result) []byte {
 		dst = jsontext.AppendInt(append(dst, `,"windows":`...), r.Windows)
 	}
 	dst = jsontext.AppendList(append(dst, `,"labels":`...), r.Labels, appendLabel)
+	if r.Known != 0 {
+		dst = jsontext.AppendInt(append(dst, `,"known":`...), r.Known)
+	}
 	if len(r.Explanations) > 0 {
 		dst = jsontext.AppendList(append(dst, `,"explanations":`...), r.Explanations, appendExplanation)
 	}

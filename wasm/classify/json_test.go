@@ -60,7 +60,7 @@ func TestAppendJSONOfRandomResults(t *testing.T) {
 // TestAppendJSONWritesEveryField fails when a field is in result.go and not in json.go.
 func TestAppendJSONWritesEveryField(t *testing.T) {
 	r := &classify.Result{
-		Model: "m", Task: "t", Sure: true, Reason: "r", Terms: 1, Tokens: 12, Windows: 13, Unexplained: "u",
+		Model: "m", Task: "t", Sure: true, Reason: "r", Terms: 1, Tokens: 12, Windows: 13, Known: 14, Unexplained: "u",
 		Labels: []classify.Label{{Index: 2, Name: "n", Logit: 3.5, Probability: .25, Threshold: .125, Clears: true}},
 		Explanations: []classify.Explanation{{Index: 4, Name: "o", Logit: 5.5, Bias: 6.5, Rest: 7.5, Features: []classify.Feature{
 			{Contribution: 8.5, Analyzer: "word", Count: 9, Spans: [][2]int{{10, 11}}},
@@ -68,7 +68,7 @@ func TestAppendJSONWritesEveryField(t *testing.T) {
 	}
 	requireFilled(t, "Result", reflect.ValueOf(*r))
 	sameJSON(t, r)
-	o := classify.Options{Explain: 1, Features: 2, Offsets: "utf16"}
+	o := classify.Options{Explain: 1, Labels: 3, Features: 2, Offsets: "utf16"}
 	requireFilled(t, "Options", reflect.ValueOf(o))
 }
 

@@ -6,11 +6,12 @@ import (
 	"bedside/weights"
 )
 
-// linear is a linear model on TF-IDF features.
+// linear is a linear model on TF-IDF features and the values of a lexicon. Without the
+// former a lexicon's values are scaled, and the labels' own.
 type linear struct {
 	vectorizer *tfidf.Vectorizer
 	labels     int
-	weight8    []int8    // exactly one of weight8 and weight32 is set
+	weight8    []int8    // one of weight8 and weight32 is set; neither where there is a lexicon alone
 	weight32   []float32 // [columns, labels]
 	scale      []float32
 	bias       []float32
@@ -54,18 +55,26 @@ func blocksOfWords(t *weights.TFIDF) int {
 
 func (m *linear) score(logits []float64, note string) {
 	m.vectorizer.Transform(&m.vector, note)
-	if m.weight8 != nil {
+	switch {
+	case m.weight8 != nil:
 		reference.SparseLinear(logits, m.vector.Columns, m.vector.Values, m.weight8, m.scale, m.bias)
-	} else {
+	case m.weight32 != nil:
 		reference.SparseLinear(logits, m.vector.Columns, m.vector.Values, m.weight32, m.scale, m.bias)
+	default:
+		reference.SparseScale(logits, m.vector.Columns, m.vector.Values, m.scale, m.bias)
 	}
 }
 
 // contribution is what the vector's k-th column adds to label l's logit.
 func (m *linear) contribution(k, l int) float64 {
 	at := int(m.vector.Columns[k])*m.labels + l
-	if m.weight8 != nil {
+	switch {
+	case m.weight8 != nil:
 		return m.vector.Values[k] * float64(m.weight8[at]) * float64(m.scale[l])
+	case m.weight32 != nil:
+		return m.vector.Values[k] * float64(m.weight32[at]) * float64(m.scale[l])
+	case int(m.vector.Columns[k]) == l:
+		return m.vector.Values[k] * float64(m.scale[l])
 	}
-	return m.vector.Values[k] * float64(m.weight32[at]) * float64(m.scale[l])
+	return 0
 }

@@ -118,28 +118,34 @@ func (m *Model) check(note string, o Options) error {
 		return ErrEmptyNote
 	case o.Offsets != "" && o.Offsets != "utf8" && o.Offsets != "utf16":
 		return fmt.Errorf("%w: offsets %.16q, want \"utf8\" or \"utf16\"", ErrOptions, o.Offsets)
+	case o.Labels < 0:
+		return fmt.Errorf("%w: labels must not be negative", ErrOptions)
 	case o.Explain < 0 || o.Features < 0 || o.Features > MaxFeatures || min(o.Explain, len(m.logits)) > MaxListed/max(o.Features, defaultFeatures):
 		return fmt.Errorf("%w: explain must not be negative, features must be 0 to %d, and at most %d over all labels explained", ErrOptions, MaxFeatures, MaxListed)
 	}
 	return nil
 }
 
-// rank orders the labels of a note in which the model knows so many terms.
-func (m *Model) rank(terms int) *Result {
+// rank lists the labels of a note in which the model knows so many terms, most probable
+// first; as many as asked for, where that is not 0, and every one that clears.
+func (m *Model) rank(terms, asked int) *Result {
 	Calibrate(m.manifest.Calibration, m.logits, m.probabilities)
-	r := &Result{
-		Model:  m.manifest.Name,
-		Task:   m.manifest.Task.Kind,
-		Terms:  terms,
-		Labels: make([]Label, len(m.logits)),
+	r := &Result{Model: m.manifest.Name, Task: m.manifest.Task.Kind, Terms: terms}
+	least := -1.0
+	if asked > 0 && asked < len(m.logits) {
+		least, r.Known = nthLargest(m.probabilities, asked), len(m.logits)
 	}
-	for l, name := range m.manifest.Task.Labels {
-		p, threshold := m.probabilities[l], m.manifest.Thresholds[l]
-		clears := p >= threshold && r.Terms > 0
-		r.Labels[l] = Label{l, name, m.logits[l], p, threshold, clears}
-		r.Sure = r.Sure || clears
+	for l, p := range m.probabilities {
+		threshold := m.manifest.Thresholds[l]
+		if clears := p >= threshold && terms > 0; p >= least || clears {
+			r.Labels = append(r.Labels, Label{l, m.manifest.Task.Labels[l], m.logits[l], p, threshold, clears})
+			r.Sure = r.Sure || clears
+		}
 	}
 	slices.SortStableFunc(r.Labels, func(a, b Label) int { return cmp.Compare(b.Probability, a.Probability) })
+	if r.Known != 0 {
+		r.Labels = upTo(r.Labels, asked)
+	}
 	switch {
 	case r.Terms == 0:
 		r.Reason = NoKnownTerms
@@ -147,4 +153,33 @@ func (m *Model) rank(terms int) *Result {
 		r.Reason = BelowThresholds
 	}
 	return r
+}
+
+// nthLargest is the n-th largest value.
+func nthLargest(values []float64, n int) float64 {
+	top := make([]float64, 0, n+1) // falling
+	for _, v := range values {
+		if len(top) == n && v <= top[n-1] {
+			continue
+		}
+		at := len(top)
+		for at > 0 && top[at-1] < v {
+			at--
+		}
+		top = slices.Insert(top, at, v)
+		top = top[:min(len(top), n)]
+	}
+	return top[len(top)-1]
+}
+
+// upTo keeps the first n labels, and of the rest those that clear: many may be equally
+// probable with the n-th.
+func upTo(labels []Label, n int) []Label {
+	kept := labels[:min(n, len(labels))]
+	for _, l := range labels[len(kept):] {
+		if l.Clears {
+			kept = append(kept, l)
+		}
+	}
+	return kept
 }

@@ -87,12 +87,15 @@ func keysOf(a *tfidf.Analyzer) []uint64 {
 func (p *parts) model(t testing.TB) *classify.Model {
 	t.Helper()
 	labels := len(p.scale)
-	weight := weights.Int8s(weights.LinearWeight, p.weight, len(p.weight)/labels, labels)
-	if p.float != nil {
-		weight = weights.Float32s(weights.LinearWeight, p.float, len(p.float)/labels, labels)
+	values := slices.Clone(p.features)
+	switch {
+	case p.float != nil:
+		values = append(values, weights.Float32s(weights.LinearWeight, p.float, len(p.float)/labels, labels))
+	case p.weight != nil:
+		values = append(values, weights.Int8s(weights.LinearWeight, p.weight, len(p.weight)/labels, labels))
 	}
 	m := p.manifest
-	stream, err := m.Layout(append(slices.Clone(p.features), weight,
+	stream, err := m.Layout(append(values,
 		weights.Float32s(weights.LinearScale, p.scale, labels), weights.Float32s(weights.LinearBias, p.bias, labels)))
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ package classify
 // and explains none.
 type Options struct {
 	Explain  int    `json:"explain,omitempty"`  // explain the top labels, this many
+	Labels   int    `json:"labels,omitempty"`   // list the top labels, this many, and every one that clears; 0 means all
 	Features int    `json:"features,omitempty"` // n-grams listed for each of them; 0 means 24
 	Offsets  string `json:"offsets,omitempty"`  // unit of spans: "utf8" (default) or "utf16"
 }
@@ -17,7 +18,8 @@ type Result struct {
 	Terms        int           `json:"terms"`             // of the note that the model knows: distinct n-grams, or an encoder's tokens
 	Tokens       int           `json:"tokens,omitempty"`  // an encoder's: tokens of the note, known or not
 	Windows      int           `json:"windows,omitempty"` // an encoder's: windows in which it read them
-	Labels       []Label       `json:"labels"`            // every label, most probable first
+	Labels       []Label       `json:"labels"`            // every label, or as many as were asked for, most probable first
+	Known        int           `json:"known,omitempty"`   // how many labels the model has, where not all are listed
 	Explanations []Explanation `json:"explanations,omitempty"`
 	Unexplained  string        `json:"unexplained,omitempty"` // why there are none though asked for: UnexplainedEncoder
 }
@@ -56,7 +58,7 @@ type Explanation struct {
 // stands in the original note.
 type Feature struct {
 	Contribution float64  `json:"contribution"`
-	Analyzer     string   `json:"analyzer"` // "word" or "char_wb"
+	Analyzer     string   `json:"analyzer"` // "word", "char_wb", or "phrase" of a lexicon
 	Count        int      `json:"count"`    // occurrences in the note
 	Spans        [][2]int `json:"spans"`    // [start, end) of the first occurrences, in Options.Offsets units
 }

@@ -23,6 +23,7 @@ type Gram struct {
 // memory: one goroutine at a time.
 type Analyzer struct {
 	chars      bool
+	stems      bool
 	minN, maxN int
 	stop       *keySet
 	seed       uint64
@@ -34,7 +35,7 @@ type Analyzer struct {
 
 type token struct {
 	hash       uint64
-	start, end int32
+	start, end int32 // equal where a sentence ends, which no phrase crosses
 }
 
 // NewAnalyzer makes the analyzer of block number position of a checked manifest.
@@ -45,7 +46,10 @@ func NewAnalyzer(b weights.Block, position int) *Analyzer {
 		maxN:  b.MaxN,
 		seed:  finish(step(0, uint64(position)+1)),
 	}
-	if b.StopWords == "english" {
+	switch {
+	case b.Analyzer == weights.Phrase:
+		a.stems, a.stop = true, functionKeys()
+	case b.StopWords == "english":
 		a.stop = englishKeys()
 	}
 	return a
@@ -53,9 +57,12 @@ func NewAnalyzer(b weights.Block, position int) *Analyzer {
 
 // Each visits the n-grams of normalized text.
 func (a *Analyzer) Each(normalized []byte, visit func(Gram)) {
-	if a.chars {
+	switch {
+	case a.chars:
 		a.eachChars(normalized, visit)
-	} else {
+	case a.stems:
+		a.eachPhrase(normalized, visit)
+	default:
 		a.eachWords(normalized, visit)
 	}
 }
@@ -73,6 +80,9 @@ func (a *Analyzer) AppendText(dst, normalized []byte, g Gram) []byte {
 		return dst
 	}
 	gram := normalized[g.Start:g.End]
+	if a.stems {
+		return a.appendStems(dst, gram)
+	}
 	for i, t := range a.tokenize(nil, gram) {
 		if i > 0 {
 			dst = append(dst, ' ')

@@ -5,8 +5,16 @@ import "strings"
 // englishKeys holds the hashes of scikit-learn's English stop words, the list of the
 // Glasgow Information Retrieval Group. Agreement with its vectorizer needs this very
 // list, its known oddities included.
-func englishKeys() *keySet {
-	words := strings.Fields(english)
+func englishKeys() *keySet { return wordKeys(english) }
+
+// functionKeys holds the hashes of the words that phrases leave out: they vary where
+// the meaning does not. "No" and "not" stay, for they change it.
+func functionKeys() *keySet { return wordKeys(function) }
+
+const function = `a an and as at by for from he her his in it its of on or she that the this to which with`
+
+func wordKeys(list string) *keySet {
+	words := strings.Fields(list)
 	keys := make([]uint64, len(words))
 	for i, word := range words {
 		for _, c := range []byte(word) {

@@ -19,7 +19,9 @@ const MaxHits = 1 << 18
 type Vectorizer struct {
 	normalizer text.Normalizer
 	blocks     []block
-	counts     []int32 // per column, zero between calls
+	lexicon    *lexicon // nil where there is none
+	columns    int
+	counts     []int32 // per column of the blocks, zero between calls
 }
 
 type block struct {
@@ -38,6 +40,9 @@ type Vector struct {
 	Values     []float64 // tf-idf of each column
 	Counts     []int32   // occurrences of each column
 	Hits       []Hit     // occurrences in order, the first MaxHits
+
+	Strongest []int32 // per column of the lexicon, which come last: the phrase that gives it its value
+	Phrases   []Hit   // occurrences of the lexicon's phrases, in place of columns; the first MaxHits
 }
 
 // Hit is an occurrence of a known n-gram: its column, and its place in the normalized text.
@@ -48,8 +53,12 @@ type Hit struct {
 // New builds a vectorizer from a bundle's tensors.
 func New(m *weights.Manifest, tensors weights.Tensors) (*Vectorizer, error) {
 	v := &Vectorizer{normalizer: Normalizer(m.Text)}
+	var blocks []weights.Block
+	if m.TFIDF != nil {
+		blocks = m.TFIDF.Blocks
+	}
 	columns := 0
-	for i, b := range m.TFIDF.Blocks {
+	for i, b := range blocks {
 		t, err := newTable(tensors.Uint64(weights.KeysTensor(i)))
 		if err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", weights.KeysTensor(i), err)
@@ -57,7 +66,14 @@ func New(m *weights.Manifest, tensors weights.Tensors) (*Vectorizer, error) {
 		v.blocks = append(v.blocks, block{b, NewAnalyzer(b, i), columns, t, tensors.Float32(weights.IDFTensor(i))})
 		columns += b.Terms
 	}
-	v.counts = make([]int32, columns)
+	v.counts, v.columns = make([]int32, columns), columns
+	if m.Lexicon != nil {
+		var err error
+		if v.lexicon, err = newLexicon(m.Lexicon, tensors, columns); err != nil {
+			return nil, err
+		}
+		v.columns += m.Lexicon.Concepts
+	}
 	return v, nil
 }
 
@@ -71,19 +87,26 @@ func Normalizer(t weights.Text) text.Normalizer {
 }
 
 // Columns is the length of the vectors.
-func (v *Vectorizer) Columns() int { return len(v.counts) }
+func (v *Vectorizer) Columns() int { return v.columns }
 
 // Transform fills out from a note.
 func (v *Vectorizer) Transform(out *Vector, note string) {
 	v.normalizer.Normalize(&out.Normalized, note)
 	out.Columns, out.Values, out.Counts, out.Hits = out.Columns[:0], out.Values[:0], out.Counts[:0], out.Hits[:0]
+	out.Strongest, out.Phrases = out.Strongest[:0], out.Phrases[:0]
 	for i := range v.blocks {
 		v.blocks[i].count(out, v.counts)
+	}
+	if v.lexicon != nil {
+		v.lexicon.find(out)
 	}
 }
 
 // Analyzer answers which analyzer a column belongs to.
 func (v *Vectorizer) Analyzer(column int32) string {
+	if int(column) >= len(v.counts) {
+		return weights.Phrase
+	}
 	i := len(v.blocks) - 1
 	for v.blocks[i].first > int(column) {
 		i--
