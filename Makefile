@@ -8,7 +8,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 KERNELS := kernels/simd/built/wasm
 PEER    := tools/benchencoder/node_modules/.package-lock.json
 
-.PHONY: run build kernels module page test unit e2e lint types shaders bench bench-encoder bench-webgpu model model-section model-category clean system
+.PHONY: run build kernels module page test unit test-encoder e2e lint types shaders bench bench-encoder bench-webgpu model model-section model-category clean system
 .DELETE_ON_ERROR:
 
 ## run: build everything and serve the page on this machine
@@ -39,6 +39,11 @@ test: system build lint unit e2e
 
 unit:
 	$(GO) test $$($(GO) list ./... | grep -v bedside/e2e)
+
+## test-encoder: vocabulary, pre-training, fine-tuning, import and classification, on invented text; needs PyTorch
+test-encoder: kernels module
+	sh .ci/system torch
+	$(GO) test -count=1 -v ./tools/encoder
 
 ## e2e: the module under wazero and the page in a real Chromium
 e2e: build

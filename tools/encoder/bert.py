@@ -172,15 +172,21 @@ class Classifier(nn.Module):
         self.classifier = Dense(s.hidden_size, labels)
         self.apply(initialize)
 
-    def pooled(self, ids: torch.Tensor, mask: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-        """A vector a window, float32."""
+    def rows(self, ids: torch.Tensor, mask: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """A vector for each window, float32."""
         x = self.bert(ids, mask, dtype).float()
-        if self.pool == "mean":
-            weight = mask[:, :, None].float()
-            x = (x * weight).sum(1) / weight.sum(1)
-        else:
-            x = x[:, 0]
-        return torch.tanh(self.bert.pooler.dense(x)) if hasattr(self.bert, "pooler") else x
+        if self.pool == "first":
+            return x[:, 0]
+        weight = mask[:, :, None].float()
+        return (x * weight).sum(1) / weight.sum(1)
+
+    def answer(self, rows: torch.Tensor, note: torch.Tensor, notes: int) -> torch.Tensor:
+        """Logits by note, of the mean over the windows' pooled vectors; note[i] is whose window i is."""
+        if hasattr(self.bert, "pooler"):
+            rows = torch.tanh(self.bert.pooler.dense(rows))
+        rows = functional.dropout(rows, self.shape.hidden_dropout_prob, self.training)
+        count = torch.bincount(note, minlength=notes)[:, None]
+        return self.classifier(rows.new_zeros(notes, rows.shape[1]).index_add(0, note, rows) / count)
 
 
 def initialize(module: nn.Module) -> None:

@@ -46,3 +46,21 @@ def load(directory: pathlib.Path) -> tuple[dict[str, torch.Tensor], dict] | None
             raise SystemExit(f"{path} is missing or damaged; remove {found} to begin anew")
         parts.append(part)
     return tensorfile.decode(b"".join(parts)), state
+
+
+def of_training(model: torch.nn.Module, optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, torch.Tensor]:
+    """A model and AdamW's two moments; names are the parameters in the optimizer's order."""
+    moments = optimizer.state_dict()["state"]
+    tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
+    for i, name in enumerate(names):
+        if i in moments:  # not before the first step
+            tensors[f"first.{name}"], tensors[f"second.{name}"] = moments[i]["exp_avg"], moments[i]["exp_avg_sq"]
+    return tensors
+
+
+def restore(tensors: dict[str, torch.Tensor], step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer, names: list[str]) -> None:
+    """Puts back what of_training took, after that many steps."""
+    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    moments = {i: {"step": torch.tensor(float(step)), "exp_avg": tensors[f"first.{name}"], "exp_avg_sq": tensors[f"second.{name}"]}
+               for i, name in enumerate(names) if f"first.{name}" in tensors}
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})

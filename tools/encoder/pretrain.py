@@ -176,11 +176,7 @@ class Run:
         tensors, state = found
         if state["shape"] != dataclasses.asdict(self.model.shape):
             raise SystemExit(f"{self.a.out}/checkpoint is of another shape, {state['shape']}: give the same flags, or another --out")
-        self.model.load_state_dict({k[6:]: t for k, t in tensors.items() if k.startswith("model.")})
-        moments = {i: {"step": torch.tensor(float(state["step"])), "exp_avg": tensors[f"first.{name}"],
-                       "exp_avg_sq": tensors[f"second.{name}"]}
-                   for i, name in enumerate(optimized(self.model))}
-        self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        checkpoint.restore(tensors, state["step"], self.model, self.optimizer, optimized(self.model))
         self.step, self.seen = state["step"], state["seen"]
         self.stream.go_to(state["epoch"], state["at"])
         self.journal = journal.Journal(self.a.out / "log.jsonl", self.step)
@@ -188,11 +184,7 @@ class Run:
 
     def save(self) -> None:
         """Writes the checkpoint, the model and the curve."""
-        names = optimized(self.model)
-        moments = self.optimizer.state_dict()["state"]
-        tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
-        for i, name in enumerate(names):
-            tensors[f"first.{name}"], tensors[f"second.{name}"] = moments[i]["exp_avg"], moments[i]["exp_avg_sq"]
+        tensors = checkpoint.of_training(self.model, self.optimizer, optimized(self.model))
         state = {"step": self.step, "seen": self.seen, "epoch": self.stream.epoch, "at": self.stream.at,
                  "shape": dataclasses.asdict(self.model.shape)}
         checkpoint.save(self.a.out / "checkpoint", tensors, state)

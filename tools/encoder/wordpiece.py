@@ -1,4 +1,7 @@
+#!/usr/bin/env python3
 """BERT's tokenization, as Bedside's wasm/tokenizer does it; a test holds the two together.
+
+    wordpiece.py MODEL < texts.jsonl      # the ids of a JSON string a line, by the vocabulary of a Hugging Face directory
 
 The two differ on characters that Unicode gained after version 8, whose categories Python's tables know and BERT's do not.
 """
@@ -7,6 +10,7 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator
 
@@ -28,10 +32,10 @@ class Normalizer(dict):
         return self[code]
 
     def work(self, c: str) -> str:
-        if c.isspace() and c not in "\x1c\x1d\x1e\x1f":
-            return " "
-        if c in "\0\ufffd" or unicodedata.category(c) in ("Cc", "Cf", "Co", "Cs"):
+        if c == "\ufffd" or c not in "\t\n\r" and unicodedata.category(c) in ("Cc", "Cf", "Co", "Cs"):
             return ""
+        if c.isspace():
+            return " "
         apart = not self.join_cjk and any(first <= ord(c) <= last for first, last in IDEOGRAPHS)
         if self.strip_accents:
             c = "".join(d for d in unicodedata.normalize("NFD", c) if unicodedata.category(d) != "Mn")
@@ -121,3 +125,15 @@ def read_vocabulary(path: pathlib.Path) -> list[str]:
         raise SystemExit(f"there is no {path}: make one with vocab.py, or take the checkpoint's")
     text = path.read_text(encoding="utf-8")
     return [line.rstrip() for line in text.removesuffix("\n").split("\n")]
+
+
+def main() -> None:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        raise SystemExit(__doc__)
+    tokenizer = WordPiece.read(pathlib.Path(sys.argv[1]))
+    for line in sys.stdin:
+        print(json.dumps(tokenizer.encode(json.loads(line))))
+
+
+if __name__ == "__main__":
+    main()
