@@ -291,6 +291,8 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--measure", default="", metavar="PART", help="with --split: a part to measure the chosen model on, once")
     p.add_argument("--also", action="append", default=[], metavar="F.csv",
                    help="more labelled texts, same columns; where there is a column row, only those of rows that are learnt")
+    p.add_argument("--case", choices=("auto", "cased", "uncased"), default="auto",
+                   help="how the model to begin with reads letters; auto is what its tokenizer_config.json says")
     p.add_argument("--loss", choices=("balanced", "focal", "plain"), default="balanced", help="default %(default)s")
     p.add_argument("--pool", choices=("first", "mean"), default="first", help="what the head reads of a window (default %(default)s)")
     p.add_argument("--no-pooler", action="store_true", help="no dense layer before the head")
@@ -320,7 +322,7 @@ def main() -> None:
     a = arguments()
     if a.measure and not a.split or bool(a.teacher) != bool(a.unlabelled):
         raise SystemExit("--measure needs --split; --teacher and --unlabelled need each other")
-    tokenizer = wordpiece.WordPiece.read(a.start)
+    tokenizer = wordpiece.WordPiece.read(a.start, a.case)
     task = Task(a, tokenizer, bert.Shape.read(a.start).max_position_embeddings)
     log = journal.Journal(a.out / "log.jsonl", 0)
     log.add("begin", learnt=len(task.train), kept_aside=len(task.aside), measured=len(task.measured), labels=len(task.labels),

@@ -29,6 +29,7 @@ from torch.nn import functional
 
 import bert
 import checkpoint
+import cooccurrence
 import device as devices
 import journal
 import wordpiece
@@ -102,19 +103,21 @@ class Stream:
 
     def next(self, batch: int) -> torch.Tensor:
         if self.rows is None:
-            self.rows = self.begin()
+            self.rows = self.begin(batch)
         if self.at + batch > len(self.rows):
             self.go_to(self.epoch + 1, 0)
-            self.rows = self.begin()
+            self.rows = self.begin(batch)
         self.at += batch
         return torch.from_numpy(self.rows[self.at - batch : self.at])
 
-    def begin(self) -> np.ndarray:
+    def begin(self, batch: int) -> np.ndarray:
         """The epoch's sequences, shuffled; a text of weight 1.5 stands in it once or twice."""
         random = np.random.default_rng((self.seed, self.epoch))
         times = np.floor(self.weights + random.random(len(self.weights))).astype(int)
         order = random.permutation(np.repeat(np.arange(len(times)), times))
         rows = pack(self.tokens, order, self.length, self.tokenizer)
+        if len(rows) < batch:
+            raise SystemExit(f"the corpus fills {len(rows)} sequences of {self.length} tokens, fewer than a batch of {batch}")
         random.shuffle(rows)
         return rows
 
@@ -169,6 +172,7 @@ class Run:
         found = checkpoint.load(self.a.out / "checkpoint")
         if found is None:
             self.journal = journal.Journal(self.a.out / "log.jsonl")
+            self.begin()
             parameters = sum(p.numel() for p in self.model.parameters())
             self.journal.add("begin", step=0, device=str(self.device), precision=str(self.dtype), torch=torch.__version__,
                              parameters=parameters, tokens=len(self.stream.tokens.ids), arguments=plain(self.a))
@@ -181,6 +185,16 @@ class Run:
         self.stream.go_to(state["epoch"], state["at"])
         self.journal = journal.Journal(self.a.out / "log.jsonl", self.step)
         self.journal.add("resume", step=self.step, device=str(self.device), precision=str(self.dtype), arguments=plain(self.a))
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Starts from what counting tells: how often a word is, and which stand near each other."""
+        size, ids = len(self.tokenizer.entries), self.stream.tokens.ids
+        often = torch.from_numpy(np.bincount(ids, minlength=size) + 1.0)
+        self.model.cls.predictions.bias.copy_((often / often.sum()).log())
+        table = self.model.bert.embeddings.word_embeddings.weight
+        if self.a.vectors and size > 2 * table.shape[1]:
+            table.copy_(torch.from_numpy(0.02 * cooccurrence.vectors(ids, size, table.shape[1], self.a.seed)))
 
     def save(self) -> None:
         """Writes the checkpoint, the model and the curve."""
@@ -306,6 +320,8 @@ def arguments() -> argparse.Namespace:
         ("--mask", 0.2, "share of words"), ("--dropout", 0.0, ""), ("--save", 10.0, "minutes from checkpoint to checkpoint"),
     ):
         p.add_argument(name, type=float, default=default, help=f"{what} (default %(default)s)".strip())
+    p.add_argument("--vectors", action=argparse.BooleanOptionalAction, default=True,
+                   help="begin with word vectors from counts, not at random (default: yes)")
     p.add_argument("--weight", action="append", default=[], metavar="SOURCE=N", help="times that texts of a source stand in an epoch")
     p.add_argument("--compile", action=argparse.BooleanOptionalAction, default=torch.cuda.is_available(),
                    help="torch.compile, where torch has it")

@@ -69,12 +69,14 @@ class WordPiece:
                          "cls_token": "[CLS]", "mask_token": "[MASK]"}
 
     @classmethod
-    def read(cls, directory: pathlib.Path) -> "WordPiece":
-        """Of a Hugging Face directory; what tokenizer_config.json leaves unsaid is BERT's: lower case."""
+    def read(cls, directory: pathlib.Path, case: str = "auto") -> "WordPiece":
+        """Of a Hugging Face directory. case, cased or uncased, stands above tokenizer_config.json; what neither says is
+        BERT's: lower case."""
         config = directory / "tokenizer_config.json"
         said = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
-        lowercase = said.get("do_lower_case", True)
-        accents = said.get("strip_accents")
+        lowercase, accents = said.get("do_lower_case", True), said.get("strip_accents")
+        if case != "auto":
+            lowercase, accents = case == "uncased", None
         return cls(read_vocabulary(directory / "vocab.txt"), lowercase, lowercase if accents is None else accents,
                    not said.get("tokenize_chinese_chars", True))
 
