@@ -183,6 +183,77 @@ func texts(notes []invented.Note) []string {
 	return out
 }
 
+// TestCheckpoints reads other people's files: in each format, what predict.py says is what
+// the golden logits say.
+func TestCheckpoints(t *testing.T) {
+	needs(t, "torch, numpy", "python3-torch python3-numpy")
+	files, err := filepath.Glob("../../wasm/encoder/testdata/*/golden.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d goldens, %v", len(files), err)
+	}
+	for _, file := range files {
+		dir := filepath.Dir(file)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			var golden struct {
+				Pool   string
+				Pooler bool
+				Cases  []struct {
+					Text  string
+					Exact []float64
+				}
+			}
+			var config struct {
+				Task   string            `json:"problem_type"`
+				Labels map[string]string `json:"id2label"`
+			}
+			for name, into := range map[string]any{"golden.json": &golden, "config.json": &config} {
+				data, err := os.ReadFile(filepath.Join(dir, name))
+				if err == nil {
+					err = json.Unmarshal(data, into)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			command := []string{"predict.py", dir, "--window", "48", "--overlap", "0", "--pool", golden.Pool}
+			if !golden.Pooler {
+				command = append(command, "--no-pooler")
+			}
+			var texts []string
+			for _, c := range golden.Cases {
+				texts = append(texts, c.Text)
+			}
+			answers := strings.Split(script(t, lines(t, texts), command...), "\n")
+			for i, c := range golden.Cases {
+				var got map[string]float64
+				if err := json.Unmarshal([]byte(answers[i]), &got); err != nil {
+					t.Fatal(err)
+				}
+				for l, want := range probabilities(c.Exact, config.Task == "multi_label_classification") {
+					if p := got[config.Labels[strconv.Itoa(l)]]; !(math.Abs(p-want) < 1e-4) {
+						t.Errorf("case %d, label %d: %.6f, want %.6f", i, l, p, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// probabilities are sigmoids of logits, or their softmax.
+func probabilities(logits []float64, multi bool) []float64 {
+	out, sum := make([]float64, len(logits)), 0.0
+	for i, x := range logits {
+		out[i] = math.Exp(x)
+		sum += out[i]
+	}
+	for i, e := range out {
+		if out[i] = e / sum; multi {
+			out[i] = e / (1 + e)
+		}
+	}
+	return out
+}
+
 // TestChain makes a vocabulary, pre-trains, goes on after an end, fine-tunes, imports and classifies.
 func TestChain(t *testing.T) {
 	needs(t, "torch, numpy", "python3-torch python3-numpy")

@@ -22,7 +22,7 @@ import wordpiece
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("model", type=pathlib.Path, metavar="MODEL", help="directory that finetune.py wrote")
+    p.add_argument("model", type=pathlib.Path, metavar="MODEL", help="directory in Hugging Face's layout")
     p.add_argument("--window", type=int, required=True)
     p.add_argument("--overlap", type=int, required=True)
     p.add_argument("--pool", choices=("first", "mean"), default="first")
@@ -41,7 +41,7 @@ def main() -> None:
             rows = [model.rows(torch.from_numpy(w.astype(np.int64))[None], torch.ones(1, len(w)))
                     for w in notes.read(json.loads(line), tokenizer, a.window, a.overlap)]
             logits = model.answer(torch.cat(rows), torch.zeros(len(rows), dtype=torch.long), 1)[0]
-        multi = config["problem_type"] == "multi_label_classification"
+        multi = config.get("problem_type") == "multi_label_classification"
         print(json.dumps(dict(zip(labels, (torch.sigmoid(logits) if multi else torch.softmax(logits, 0)).tolist()))))
 
 
