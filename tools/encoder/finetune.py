@@ -301,14 +301,14 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--unlabelled", action="append", default=[], type=pathlib.Path, metavar="FILE", help="texts to ask the teacher about")
     p.add_argument("--bedside", default="bin/bedside", help="the program that runs the teacher (default %(default)s)")
     for name, default, what in (
-        ("--window", 0, "tokens read at a time; 0: 512, or what the model can"), ("--windows", 4, "of a note in a training step; 0: all"),
-        ("--batch", 16, "notes"), ("--epochs", 10, "at most"), ("--patience", 3, "epochs without a better one"), ("--seeds", 3, "how many"),
+        ("--window", 0, "tokens read at a time; 0: 512, or what the model can"), ("--windows", 3, "of a note in a training step; 0: all"),
+        ("--batch", 8, "notes"), ("--epochs", 10, "at most"), ("--patience", 3, "epochs without a better one"), ("--seeds", 3, "how many"),
         ("--unlabelled-most", 5000, "texts"),
     ):
         p.add_argument(name, type=int, default=default, help=f"{what} (default %(default)s)")
     p.add_argument("--overlap", type=int, help="tokens that windows share (default: 124, or half a window)")
     for name, default, what in (
-        ("--lr", 1e-4, "of the highest layer"), ("--head-lr", 1e-3, "of the head"), ("--layer-decay", 0.85, "of the rate, by layer"),
+        ("--lr", 5e-5, "of the highest layer; a small model wants ten times that"), ("--head-lr", 5e-4, "of the head"), ("--layer-decay", 0.85, "of the rate, by layer"),
         ("--warmup", 0.1, "share of the steps"), ("--weight-decay", 0.01, "AdamW's"), ("--dropout", 0.1, "share"),
         ("--gamma", 2.0, "of the focal loss"), ("--validation", 0.1, "share of the notes kept aside"),
         ("--teacher-weight", 0.5, "of a text that the teacher answered, a labelled note's being 1"),
