@@ -284,7 +284,9 @@ func TestChain(t *testing.T) {
 	mean := []string{"--pool", "mean", "--no-pooler"}
 	script(t, nil, slices.Concat(finetune, mean, []string{"--out", at("mean"), "--lr", "0.004", "--layer-decay", "1", "--head-lr", "0.01",
 		"--loss", "plain", "--batch", "8", "--epochs", "8"})...)
-	script(t, nil, slices.Concat(finetune, []string{"--out", at("first"), "--frozen", "--epochs", "2"})...)
+	run(t, nil, bedside, "train", "--data", labelled, "--text", "note", "--label", "label", "--out", at("teacher"))
+	script(t, nil, slices.Concat(finetune, []string{"--out", at("first"), "--frozen", "--epochs", "2",
+		"--teacher", at("teacher"), "--unlabelled", text, "--unlabelled-most", "300", "--bedside", bedside})...)
 
 	window := []string{"--window", "64", "--overlap", "16"}
 	for model, flags := range map[string][]string{"mean": slices.Concat(window, mean), "first": window} {
