@@ -58,7 +58,8 @@ def of_training(model: torch.nn.Module, optimizer: torch.optim.Optimizer, names:
     return tensors
 
 
-def restore(tensors: dict[str, torch.Tensor], step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer, names: list[str]) -> None:
+def restore(tensors: dict[str, torch.Tensor], step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer,
+            names: list[str]) -> None:
     """Puts back what of_training took, after that many steps."""
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
     moments = {i: {"step": torch.tensor(float(step)), "exp_avg": tensors[f"first.{name}"], "exp_avg_sq": tensors[f"second.{name}"]}

@@ -70,7 +70,7 @@ class Task:
         self.train = [self.note(e) for e in learnt if e.row in rows]
         self.aside, self.measured = [self.note(e) for e in aside], [self.note(e) for e in measured]
         if not self.train or not self.aside:
-            raise SystemExit(f"{len(self.train)} notes to learn and {len(self.aside)} to validate on: want more notes, or another --validation")
+            raise SystemExit(f"{len(self.train)} notes to learn, {len(self.aside)} to validate on: want more, or another --validation")
         for path in a.also:
             more = notes.load(path, a.text, a.label, a.label_separator)
             named = "row" in corpus.rows(path)[0]
@@ -134,7 +134,7 @@ class Trainer:
         self.balance = torch.tensor(balance(task.counts), dtype=torch.float32, device=self.device)
         if a.frozen:
             for n in task.train + task.aside + task.measured:
-                n.vectors = self.vectors(n)
+                n.vectors = self.vectors(n) if n.vectors is None else n.vectors
         self.steps = a.epochs * -(-len(task.train) // a.batch)
         self.epoch = self.step = 0
         self.best: dict[str, float] = {}
@@ -184,7 +184,8 @@ class Trainer:
         torch.manual_seed(self.seed * 1009 + self.epoch)
         self.model.train()
         for batch in batches(self.task.train, a.batch, random):
-            share = min(1, (self.step + 1) / max(1, a.warmup * self.steps), (self.steps - self.step) / max(1, (1 - a.warmup) * self.steps))
+            rise, fall = a.warmup * self.steps, (1 - a.warmup) * self.steps
+            share = min(1, (self.step + 1) / max(1, rise), (self.steps - self.step) / max(1, fall))
             for group in self.optimizer.param_groups:
                 group["lr"] = group["full"] * share
             loss = self.loss(self.logits(batch, a.windows, random), batch)
@@ -301,14 +302,16 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--unlabelled", action="append", default=[], type=pathlib.Path, metavar="FILE", help="texts to ask the teacher about")
     p.add_argument("--bedside", default="bin/bedside", help="the program that runs the teacher (default %(default)s)")
     for name, default, what in (
-        ("--window", 0, "tokens read at a time; 0: 512, or what the model can"), ("--windows", 3, "of a note in a training step; 0: all"),
-        ("--batch", 8, "notes"), ("--epochs", 10, "at most"), ("--patience", 3, "epochs without a better one"), ("--seeds", 3, "how many"),
+        ("--window", 0, "tokens read at a time; 0: 512, or what the model can"),
+        ("--windows", 3, "of a note in a training step; 0: all"), ("--batch", 8, "notes"), ("--epochs", 10, "at most"),
+        ("--patience", 3, "epochs without a better one"), ("--seeds", 3, "how many"),
         ("--unlabelled-most", 5000, "texts"),
     ):
         p.add_argument(name, type=int, default=default, help=f"{what} (default %(default)s)")
     p.add_argument("--overlap", type=int, help="tokens that windows share (default: 124, or half a window)")
     for name, default, what in (
-        ("--lr", 5e-5, "of the highest layer; a small model wants ten times that"), ("--head-lr", 5e-4, "of the head"), ("--layer-decay", 0.85, "of the rate, by layer"),
+        ("--lr", 5e-5, "of the highest layer; a small model wants ten times that"), ("--head-lr", 5e-4, "of the head"),
+        ("--layer-decay", 0.85, "of the rate, by layer"),
         ("--warmup", 0.1, "share of the steps"), ("--weight-decay", 0.01, "AdamW's"), ("--dropout", 0.1, "share"),
         ("--gamma", 2.0, "of the focal loss"), ("--validation", 0.1, "share of the notes kept aside"),
         ("--teacher-weight", 0.5, "of a text that the teacher answered, a labelled note's being 1"),
@@ -339,7 +342,8 @@ def main() -> None:
     (a.out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps({"seed": median, **found[median]}))
     flags = f" --pool {a.pool}" * (a.pool != "first") + " --no-pooler" * a.no_pooler
-    print(f"bedside import {a.out}{flags} --window {task.window} --overlap {task.overlap} --calibrate {a.data} --text {a.text} --out BUNDLE")
+    window = f" --window {task.window} --overlap {task.overlap}"
+    print(f"bedside import {a.out}{flags}{window} --calibrate {a.data} --text {a.text} --out BUNDLE")
 
 
 if __name__ == "__main__":
