@@ -17,11 +17,13 @@ import collections
 import csv
 import gzip
 import hashlib
+import io
 import json
 import pathlib
 import re
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 PASSAGE = 8
 WORD = re.compile(r"[a-z0-9]+")
@@ -94,6 +96,11 @@ def in_validation(text: str, share: float) -> bool:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") < share * 2**32
 
 
+def writer(path: pathlib.Path) -> TextIO:
+    """Compresses without the time, so that the same texts give the same bytes."""
+    return io.TextIOWrapper(gzip.GzipFile(path, "wb", mtime=0), encoding="utf-8")
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE", help="text or JSON Lines, plain or gzip")
@@ -108,8 +115,7 @@ def main() -> None:
     seen: set[bytes] = set()
     report: dict[str, dict[str, int]] = {}
     a.out.mkdir(parents=True, exist_ok=True)
-    with gzip.open(a.out / "train.jsonl.gz", "wt", encoding="utf-8") as train, \
-         gzip.open(a.out / "validation.jsonl.gz", "wt", encoding="utf-8") as validation:
+    with writer(a.out / "train.jsonl.gz") as train, writer(a.out / "validation.jsonl.gz") as validation:
         for path in a.files:
             name = path.name.split(".")[0]
             n = report[name] = dict(texts=0, measured=0, twice=0, train=0, validation=0, words=0)
