@@ -16,7 +16,7 @@ func (m *Model) Bundle(precision string) (weights.Manifest, []weights.Values) {
 		manifest.Task.Kind = weights.MultiLabel
 	}
 	if m.Head != nil {
-		return manifest, headTensors(m.Head.Layers[0])
+		return manifest, m.headTensors()
 	}
 	manifest.Text, manifest.TFIDF = m.Text, &weights.TFIDF{}
 	manifest.Linear = &weights.Linear{Family: m.Best.Candidate.Family, C: m.Best.Candidate.C}

@@ -11,6 +11,7 @@ import (
 	"bedside/tools/dataset"
 	"bedside/tools/fit"
 	heads "bedside/tools/fit/head"
+	quantized "bedside/tools/quantize"
 	"bedside/wasm/classify"
 	"bedside/weights"
 )
@@ -26,9 +27,13 @@ type Candidate struct {
 	Features FeatureSet
 	Family   string
 	C        float64
+	Hidden   int // units of a head's hidden layer; 0 for none
 }
 
 func (c Candidate) String() string {
+	if c.Hidden > 0 {
+		return fmt.Sprintf("%s, %s with %d hidden units, C=%g", c.Features.Name, c.Family, c.Hidden, c.C)
+	}
 	return fmt.Sprintf("%s, %s, C=%g", c.Features.Name, c.Family, c.C)
 }
 
@@ -51,6 +56,8 @@ type Settings struct {
 	Features   []FeatureSet // cheapest first
 	Families   []string
 	Cs         []float64 // ascending
+	Hidden     []int     // units of a head's hidden layer, ascending; nil for heads without one
+	Frozen     Frozen    // whose vectors a head reads
 	Folds      int
 	Slack      float64 // macro-F1 that cheaper features may fall short by; see choose
 	Seed       uint64
@@ -69,6 +76,7 @@ type Extra struct {
 // Only narrows the settings to one candidate.
 func (s Settings) Only(c Candidate) Settings {
 	s.Features, s.Families, s.Cs = []FeatureSet{c.Features}, []string{c.Family}, []float64{c.C}
+	s.Hidden = []int{c.Hidden}
 	return s
 }
 
@@ -87,7 +95,8 @@ type Model struct {
 	Trials       []Trial // every candidate, in the order tried
 	Vocabularies []*Vocabulary
 	Linear       *fit.Linear
-	Head         *heads.Head // in place of Vocabularies and Linear
+	Head         *heads.Head      // in place of Vocabularies and Linear
+	Hidden       *quantized.Dense // the head's hidden layer as it ships; nil for none
 	Calibration  weights.Calibration
 	Thresholds   []float64
 }
@@ -259,7 +268,7 @@ func (t *trainer) try(ctx context.Context, f FeatureSet, corpora []*Corpus) ([]T
 	for _, family := range t.Families {
 		for _, c := range t.Cs {
 			scores := make([]float64, len(t.data.Examples)*t.targets.Labels)
-			trials = append(trials, Trial{Candidate: Candidate{f, family, c}, scores: scores})
+			trials = append(trials, Trial{Candidate: Candidate{Features: f, Family: family, C: c}, scores: scores})
 		}
 	}
 	for k := range t.Folds {
