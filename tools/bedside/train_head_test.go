@@ -62,7 +62,7 @@ func TestTrainHidden(t *testing.T) {
 	for _, test := range []struct {
 		format string
 		logit  float64 // largest difference
-	}{{weights.Float32, 1e-4}, {weights.Float16, 0.02}, {weights.Int8, 0.5}} {
+	}{{weights.Float32, 1e-4}, {weights.Float16, 0.02}, {weights.Int8, 0.15}} {
 		t.Run(test.format, func(t *testing.T) {
 			shape := random.Tiny()
 			shape.Pooler, shape.Weights = false, test.format
@@ -170,7 +170,7 @@ func checkHidden(t *testing.T, out, encoder, cache string, m *train.Model, most 
 				alike++
 			}
 		}
-		if !(fitted <= most) || !(shipped <= 1e-5) || alike < len(notes)-2 {
+		if !(fitted <= most) || !(shipped <= 1e-5) || 10*alike < 9*len(notes) {
 			t.Errorf("%s: logits differ by %g from the fitted head's, by %g from the rounded one's; %d of %d top labels alike", name, fitted, shipped, alike, len(notes))
 		}
 	}
