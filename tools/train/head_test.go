@@ -163,7 +163,7 @@ func TestHiddenLayer(t *testing.T) {
 	for _, test := range []struct {
 		format string
 		logit  float64 // largest difference from the fitted head's
-	}{{weights.Float32, 1e-5}, {weights.Float16, 0.02}, {weights.Int8, 0.4}} {
+	}{{weights.Float32, 1e-5}, {weights.Int8, 0.4}} {
 		s := headSettings(false)
 		s.Cs = []float64{100}
 		s.Hidden, s.Frozen = []int{0, 12}, Frozen{16, test.format}
