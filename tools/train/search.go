@@ -95,10 +95,11 @@ type Model struct {
 	Trials       []Trial // every candidate, in the order tried
 	Vocabularies []*Vocabulary
 	Linear       *fit.Linear
-	Head         *heads.Head      // in place of Vocabularies and Linear
-	Hidden       *quantized.Dense // the head's hidden layer as it ships; nil for none
+	Head         *heads.Head // in place of Vocabularies and Linear
 	Calibration  weights.Calibration
 	Thresholds   []float64
+
+	Hidden *quantized.Dense // the head's hidden layer as it ships; nil for none
 }
 
 // Train chooses the candidate with the best macro-F1 on held-out folds (see choose),
