@@ -45,7 +45,7 @@ func TrainHead(ctx context.Context, d *dataset.Dataset, vectors [][]float32, s S
 	}
 	t := &trainer{Settings: s, data: d, targets: targets(d, s.MultiLabel), fold: folds(d, s.Folds, s.Seed)}
 	t.steps = len(s.Hidden)*len(s.Cs)*s.Folds + 1
-	notes, err := t.read(vectors)
+	notes, err := t.noted(vectors)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ type noted struct {
 	windows        [][]float32 // by example
 }
 
-func (t *trainer) read(vectors [][]float32) (noted, error) {
+func (t *trainer) noted(vectors [][]float32) (noted, error) {
 	n := noted{heads.Examples{Targets: t.targets, Width: t.Frozen.Width}, vectors}
 	if len(vectors) != len(t.data.Examples) {
 		return n, fmt.Errorf("%d vectors for %d examples", len(vectors), len(t.data.Examples))
