@@ -115,9 +115,14 @@ func notes(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), invented.CSV(made), 0o644))
 }
 
-// encoder DIR LABEL... writes a bundle of a tiny encoder of random numbers.
+// encoder DIR LABEL... writes a bundle of a tiny encoder of random numbers; with -bare before
+// DIR, of one without a pooler.
 func encoder(ts *testscript.TestScript, neg bool, args []string) {
-	m, tensors := random.Model(random.Tiny(), weights.MultiLabel, args[1:], 1)
+	shape := random.Tiny()
+	if args[0] == "-bare" {
+		shape.Pooler, args = false, args[1:]
+	}
+	m, tensors := random.Model(shape, weights.MultiLabel, args[1:], 1)
 	ts.Check(bundle.Write(ts.MkAbs(args[0]), m, tensors))
 }
 

@@ -69,6 +69,7 @@ type trainCommand struct {
 
 	Encoder string `help:"With --family head: the bundle whose encoder reads the notes." placeholder:"DIR" type:"existingdir"`
 	Device  string `help:"With --family head: what computes the encoder: SIMD kernels, or the slow reference that defines them." default:"simd" enum:"simd,reference"`
+	Hidden  string `help:"With --family head: units of a hidden layer to choose from, comma-separated; 0 for none." default:"0" placeholder:"0,64"`
 	Cache   string `help:"With --family head: where vectors of notes are kept, so that no note is read twice. Default: in your cache directory." placeholder:"DIR"`
 }
 
@@ -80,9 +81,10 @@ thresholds come from the held-out folds too. The same data and --seed give the s
 bundle, byte for byte.
 
 With --family head the notes are read by the encoder of a bundle, which stays as it is,
-and softmax or sigmoids on its vectors are fitted. Reading is slow, so the vectors are
-kept: by the note's hash, without its text. They tell something of the notes all the
-same; to forget them, delete the directory.
+and softmax or sigmoids on its vectors are fitted, behind a hidden layer with
+--hidden: of several the smallest that does equally well. Reading is slow, so the
+vectors are kept: by the note's hash, without its text. They tell something of the notes
+all the same; to forget them, delete the directory.
 
 Examples:
   bedside train --data notes.csv --text note --label specialty --out my-model
@@ -112,6 +114,7 @@ type chosen struct {
 	Features string  `json:"features"`
 	Family   string  `json:"family"`
 	C        float64 `json:"C"`
+	Hidden   int     `json:"hidden,omitzero"`
 	MacroF1  float64 `json:"cv_macro_f1"`
 	MicroF1  float64 `json:"cv_micro_f1"`
 }
@@ -162,6 +165,9 @@ func (c *trainCommand) read() (in input, err error) {
 		return in, err
 	}
 	if in.encoder, err = c.openEncoder(); err != nil {
+		return in, err
+	}
+	if in.settings.Hidden, err = c.hidden(in.encoder); err != nil {
 		return in, err
 	}
 	if in.also, err = c.extras(c.dataFlags); err != nil {
@@ -231,7 +237,11 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 	}
 	top := slices.MaxFunc(model.Trials, func(a, b train.Trial) int { return cmp.Compare(a.MacroF1, b.MacroF1) })
 	if top.MacroF1 > model.Best.MacroF1 {
-		training += fmt.Sprintf(" %s reached macro-F1 %.3f and micro-F1 %.3f; the cheaper features were kept.", top.Candidate, top.MacroF1, top.MicroF1)
+		kept := "cheaper features were"
+		if in.encoder != nil {
+			kept = "smaller hidden layer was"
+		}
+		training += fmt.Sprintf(" %s reached macro-F1 %.3f and micro-F1 %.3f; the %s kept.", top.Candidate, top.MacroF1, top.MicroF1, kept)
 	}
 	if c.Refit {
 		var err error
@@ -259,7 +269,11 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 			return fmt.Errorf("%s: %w", c.Encoder, err)
 		}
 		tensors = append(frozen, tensors...)
-		manifest.Encoder = headed(in.encoder)
+		manifest.Encoder = headed(in.encoder, model)
+		if model.Hidden != nil {
+			training += fmt.Sprintf(" Between encoder and head stands a hidden layer of %d units (tanh), fitted with the head and shipped in %s as the encoder's pooler.",
+				model.Best.Candidate.Hidden, manifest.Encoder.Weights)
+		}
 		training += fmt.Sprintf(" The encoder is that of %s, and stayed as it was.", in.encoder.Manifest.Name)
 	}
 	a := in.about
@@ -361,7 +375,7 @@ func (c *trainCommand) cited() ([]weights.Evaluation, error) {
 }
 
 func trial(t train.Trial) chosen {
-	return chosen{t.Candidate.Features.Name, t.Candidate.Family, t.Candidate.C, t.MacroF1, t.MicroF1}
+	return chosen{t.Candidate.Features.Name, t.Candidate.Family, t.Candidate.C, t.Candidate.Hidden, t.MacroF1, t.MicroF1}
 }
 
 func (c *trainCommand) print(s streams, o outcome) error {
@@ -387,7 +401,11 @@ func (c *trainCommand) print(s streams, o outcome) error {
 		if t == o.Chosen {
 			mark = "*"
 		}
-		fmt.Fprintf(s.out, "%s %-10s %-4s C=%-8g macro-F1 %.4f  micro-F1 %.4f\n", mark, t.Features, t.Family, t.C, t.MacroF1, t.MicroF1)
+		hidden := ""
+		if c.Hidden != noHidden {
+			hidden = fmt.Sprintf(" hidden=%-4d", t.Hidden)
+		}
+		fmt.Fprintf(s.out, "%s %-10s %-4s C=%-8g%s macro-F1 %.4f  micro-F1 %.4f\n", mark, t.Features, t.Family, t.C, hidden, t.MacroF1, t.MicroF1)
 	}
 	if o.Measured != nil {
 		fmt.Fprintf(s.out, "\nmeasured on part %q: ", c.Measure)

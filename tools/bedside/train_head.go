@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 
 	"bedside/tools/dataset"
 	"bedside/tools/evaluate"
@@ -24,6 +26,8 @@ func (c *trainCommand) openEncoder() (*vectors.Encoder, error) {
 		return nil, usagef("--family head needs --encoder, a bundle to take the encoder of; \"bedside import\" makes one")
 	case !head && (c.Encoder != "" || c.Cache != ""):
 		return nil, usagef("--encoder and --cache are for --family head")
+	case !head && c.Hidden != noHidden:
+		return nil, usagef("--hidden is for --family head")
 	case !head:
 		return nil, nil
 	case !slices.Equal(c.Features, []string{"notebook"}):
@@ -43,6 +47,29 @@ func (c *trainCommand) openEncoder() (*vectors.Encoder, error) {
 	return vectors.Open(c.Encoder, vectors.Options{Device: c.Device, Cache: cache})
 }
 
+// noHidden is the default of --hidden.
+const noHidden = "0"
+
+// hidden are the values of --hidden, ascending, none of which is too much for the encoder,
+// if there is one: the layer becomes its pooler.
+func (c *trainCommand) hidden(e *vectors.Encoder) ([]int, error) {
+	var units []int
+	for field := range strings.SplitSeq(c.Hidden, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(field))
+		switch {
+		case err != nil || n < 0:
+			return nil, usagef("--hidden %q: want whole numbers, 0 for no hidden layer", field)
+		case e != nil && n > 0 && e.Manifest.Encoder.Pooler:
+			return nil, fmt.Errorf("--hidden %d: the encoder of %s has a pooler, and a bundle one layer between encoder and head; for a hidden layer import it with --no-pooler", n, c.Encoder)
+		case e != nil && n > e.Width():
+			return nil, fmt.Errorf("--hidden %d: the vectors of %s have %d numbers, and a hidden layer at most as many units", n, c.Encoder, e.Width())
+		}
+		units = append(units, n)
+	}
+	slices.Sort(units)
+	return slices.Compact(units), nil
+}
+
 // same says whether two paths lead to one thing that is there.
 func same(a, b string) bool {
 	at, err := os.Stat(a)
@@ -60,6 +87,7 @@ func (in input) train(ctx context.Context, d *dataset.Dataset, s train.Settings)
 	if err != nil {
 		return nil, err
 	}
+	s.Frozen = train.Frozen{Width: in.encoder.Width(), Weights: in.encoder.Manifest.Encoder.Weights}
 	examples := d.Examples
 	d.Examples = nil
 	for i, v := range read {
@@ -90,17 +118,18 @@ func (in input) measureHead(ctx context.Context, model *train.Model) (metrics.Re
 		if err != nil || v[0] == nil {
 			return nil, err
 		}
-		return model.Head.Scores(v[0]), nil
+		return model.Scores(v[0]), nil
 	})
 	report, err := evaluate.Run(ctx, engine, &manifest, in.kept, nil)
 	report.LatencyMS = 0 // the encoder's would be the one to know
 	return report, err
 }
 
-// headed is the encoder as a head of vectors reads it: once for a note, however many its
-// windows.
-func headed(e *vectors.Encoder) *weights.Encoder {
+// headed is the encoder as the model's head reads it: once for a note, however many its
+// windows, with the head's hidden layer for a pooler.
+func headed(e *vectors.Encoder, model *train.Model) *weights.Encoder {
 	shape := *e.Manifest.Encoder
 	shape.Window.Combine = weights.MeanPooled
+	shape.Pooler = shape.Pooler || model.Hidden != nil
 	return &shape
 }

@@ -13,7 +13,6 @@ import (
 	"math"
 	"slices"
 
-	"bedside/kernels"
 	"bedside/tools/checkpoint"
 	"bedside/weights"
 )
@@ -219,19 +218,9 @@ func (c *converter) norm(name string, n norm) {
 
 // float adds a dense layer in half precision or float32.
 func (c *converter) float(name string, d dense, format string) {
-	outs := kernels.Padded(d.out, kernels.PanelWidth)
-	shape := []int{outs / kernels.PanelWidth, d.in, kernels.PanelWidth}
-	c.add(weights.Float32s(name+weights.Bias, padded(d.bias), outs))
-	if format == weights.Float32 {
-		c.add(weights.Float32s(name+weights.Weight, kernels.PackPanels(d.weight, d.in, d.out), shape...))
-		return
-	}
-	bits, err := halves(d.weight)
-	if err != nil {
-		c.fail(name+weights.Weight, err)
-		return
-	}
-	c.add(halfTensor(name+weights.Weight, kernels.PackPanels(bits, d.in, d.out), shape...))
+	tensors, _, err := d.floatTensors(name, format)
+	c.fail(name+weights.Weight, err)
+	c.add(tensors...)
 }
 
 // table adds a table of embeddings in the format of the weights.

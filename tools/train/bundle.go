@@ -16,7 +16,7 @@ func (m *Model) Bundle(precision string) (weights.Manifest, []weights.Values) {
 		manifest.Task.Kind = weights.MultiLabel
 	}
 	if m.Head != nil {
-		return manifest, headTensors(m.Head.Layers[0])
+		return manifest, m.headTensors()
 	}
 	manifest.Text = m.Text
 	var tensors []weights.Values

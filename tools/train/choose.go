@@ -8,7 +8,8 @@ import (
 )
 
 // choose answers which trial to keep: of the first feature set that comes within slack
-// of the best macro-F1, the best trial. Feature sets are listed cheapest first. A slack
+// of the best macro-F1, the best trial. Feature sets are listed cheapest first, and so are
+// hidden layers, which count as such. A slack
 // of 0 means one standard error (Breiman et al., 1984): a difference that another
 // sample of notes could turn around is not worth a slower model.
 func choose(trials []Trial, t fit.Targets, slack float64, seed uint64) int {
@@ -29,7 +30,7 @@ func choose(trials []Trial, t fit.Targets, slack float64, seed uint64) int {
 			if trial.MacroF1 >= enough {
 				chosen = i
 			}
-		case trial.Candidate.Features.Name != trials[chosen].Candidate.Features.Name:
+		case trial.Candidate.Features.Name != trials[chosen].Candidate.Features.Name || trial.Candidate.Hidden != trials[chosen].Candidate.Hidden:
 			return chosen
 		case trial.MacroF1 > trials[chosen].MacroF1:
 			chosen = i

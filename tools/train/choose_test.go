@@ -53,6 +53,16 @@ func TestChoose(t *testing.T) {
 			}
 		})
 	}
+	heads := []Trial{{MacroF1: 0.89}, {MacroF1: 0.895}, {MacroF1: 0.9}}
+	for i := range heads {
+		heads[i].asserted, heads[i].Candidate.Hidden = asserted, 8*i
+	}
+	if got := choose(heads, targets, 0, 1); got != 0 {
+		t.Errorf("of hidden layers within a standard error, number %d is chosen", got)
+	}
+	if got := choose(heads, targets, 0.001, 1); got != 2 {
+		t.Errorf("of hidden layers beyond the slack, number %d is chosen", got)
+	}
 	// Of 100 notes, about 50 with each label and errors on one in ten, macro-F1 is
 	// uncertain by about 0.3/sqrt(200).
 	if e := standardError(asserted, targets, 1); math.Abs(e-0.02) > 0.008 {

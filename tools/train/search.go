@@ -11,6 +11,7 @@ import (
 	"bedside/tools/dataset"
 	"bedside/tools/fit"
 	heads "bedside/tools/fit/head"
+	quantized "bedside/tools/quantize"
 	"bedside/wasm/classify"
 	"bedside/weights"
 )
@@ -26,11 +27,15 @@ type Candidate struct {
 	Features FeatureSet
 	Family   string
 	C        float64
+	Hidden   int // units of a head's hidden layer; 0 for none
 }
 
 func (c Candidate) String() string {
 	if c.Features.Lexicon && len(c.Features.Blocks) == 0 { // nothing is fitted that a family and C would matter to
 		return c.Features.Name
+	}
+	if c.Hidden > 0 {
+		return fmt.Sprintf("%s, %s with %d hidden units, C=%g", c.Features.Name, c.Family, c.Hidden, c.C)
 	}
 	return fmt.Sprintf("%s, %s, C=%g", c.Features.Name, c.Family, c.C)
 }
@@ -54,6 +59,8 @@ type Settings struct {
 	Features   []FeatureSet // cheapest first
 	Families   []string
 	Cs         []float64 // ascending
+	Hidden     []int     // units of a head's hidden layer, ascending; nil for heads without one
+	Frozen     Frozen    // whose vectors a head reads
 	Folds      int
 	Slack      float64 // macro-F1 that cheaper features may fall short by; see choose
 	Seed       uint64
@@ -72,6 +79,7 @@ type Extra struct {
 // Only narrows the settings to one candidate.
 func (s Settings) Only(c Candidate) Settings {
 	s.Features, s.Families, s.Cs = []FeatureSet{c.Features}, []string{c.Family}, []float64{c.C}
+	s.Hidden = []int{c.Hidden}
 	return s
 }
 
@@ -94,6 +102,8 @@ type Model struct {
 	Head         *heads.Head // in place of Vocabularies and Linear
 	Calibration  weights.Calibration
 	Thresholds   []float64
+
+	Hidden *quantized.Dense // the head's hidden layer as it ships; nil for none
 }
 
 // Train chooses the candidate with the best macro-F1 on held-out folds (see choose),
@@ -333,7 +343,7 @@ func (t *trainer) try(ctx context.Context, f FeatureSet, corpora []*Corpus) ([]T
 	for _, family := range t.Families {
 		for _, c := range t.Cs {
 			scores := make([]float64, len(t.data.Examples)*t.targets.Labels)
-			trials = append(trials, Trial{Candidate: Candidate{f, family, c}, scores: scores})
+			trials = append(trials, Trial{Candidate: Candidate{Features: f, Family: family, C: c}, scores: scores})
 		}
 	}
 	for k := range t.Folds {

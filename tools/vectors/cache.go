@@ -13,13 +13,13 @@ import (
 )
 
 // cache is a directory for one encoder on one device, with a file for each note, named by
-// the note's SHA-256: the vector's float32 numbers, or a byte where there is none. No text
-// is kept. A vector tells something of its note all the same, so that files are private.
+// the note's SHA-256: how many windows it has, and the float32 numbers of their vectors. No
+// text is kept. A vector tells something of its note all the same, so that files are private.
 type cache struct{ dir string }
 
 // arithmetic is part of the encoder's name. It must change when notes get other vectors
 // from the same bundle.
-const arithmetic = "1"
+const arithmetic = "2"
 
 func openCache(dir string, b *bundle.Bundle, device string) (*cache, error) {
 	name := sha256.Sum256(fmt.Appendf(nil, "%s %s %s", arithmetic, device, b.Raw))
@@ -32,19 +32,20 @@ func openCache(dir string, b *bundle.Bundle, device string) (*cache, error) {
 
 func (c *cache) path(d digest) string { return filepath.Join(c.dir, hex.EncodeToString(d[:])) }
 
-// get is the vector of a note, if it is there and whole.
+// get are the vectors of a note, if they are there and whole.
 func (c *cache) get(d digest, width int) (v []float32, ok bool) {
 	data, err := os.ReadFile(c.path(d))
-	if err != nil {
+	if err != nil || len(data) < 4 {
 		return nil, false
 	}
-	if len(data) == 1 {
+	windows, data := binary.LittleEndian.Uint32(data), data[4:]
+	if uint64(len(data)) != uint64(windows)*uint64(4*width) {
+		return nil, false
+	}
+	if windows == 0 {
 		return nil, true
 	}
-	if len(data) != 4*width {
-		return nil, false
-	}
-	v = make([]float32, width)
+	v = make([]float32, len(data)/4)
 	for i := range v {
 		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
 		if x := float64(v[i]); math.IsNaN(x) || math.IsInf(x, 0) {
@@ -54,14 +55,11 @@ func (c *cache) get(d digest, width int) (v []float32, ok bool) {
 	return v, true
 }
 
-// put keeps a vector; others may read and write the same one meanwhile.
-func (c *cache) put(d digest, v []float32) error {
-	data := []byte{0}
-	if v != nil {
-		data = data[:0]
-		for _, x := range v {
-			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
-		}
+// put keeps the vectors of a note; others may read and write the same ones meanwhile.
+func (c *cache) put(d digest, v []float32, width int) error {
+	data := binary.LittleEndian.AppendUint32(nil, uint32(len(v)/width))
+	for _, x := range v {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
 	}
 	f, err := os.CreateTemp(c.dir, ".new-*") // private to the user
 	if err != nil {

@@ -71,11 +71,11 @@ func Open(dir string, o Options) (*Encoder, error) {
 	return &Encoder{b.Manifest, b, o.Device, c, map[digest][]float32{}}, nil
 }
 
-// Width is how many numbers a vector has.
+// Width is how many numbers the vector of a window has.
 func (e *Encoder) Width() int { return e.Manifest.Encoder.Hidden }
 
-// Vectors are what the encoder pools of each note: the mean over its windows, nil where the
-// note has no tokens. progress, which may be nil, hears of each note that had to be read.
+// Vectors are what the encoder pools of each note: of its windows, one behind the other; nil
+// where the note has no tokens. progress, which may be nil, hears of each note that had to be read.
 func (e *Encoder) Vectors(ctx context.Context, notes []string, progress func(done, total int)) ([][]float32, error) {
 	var missing []string
 	of := make([]digest, len(notes))
@@ -120,7 +120,7 @@ func (e *Encoder) read(ctx context.Context, notes []string, progress func(done, 
 	}
 	keep := func(note string, v []float32) error {
 		d := sha256.Sum256([]byte(note))
-		if err := e.cache.put(d, v); err != nil {
+		if err := e.cache.put(d, v, e.Width()); err != nil {
 			return err
 		}
 		mu.Lock()
@@ -201,7 +201,11 @@ func (e *Encoder) load(ctx context.Context, device kernels.Device) (*encoder.Enc
 }
 
 func pooled(ctx context.Context, network *encoder.Encoder, note string) ([]float32, error) {
-	job, err := network.Begin(note)
+	tokens, err := network.Tokenize(nil, note)
+	if err != nil {
+		return nil, err
+	}
+	job, err := network.BeginTokens(network.Windows(tokens)...)
 	for done := false; err == nil && !done; {
 		if err = ctx.Err(); err == nil {
 			done, err = job.Step()
@@ -210,7 +214,11 @@ func pooled(ctx context.Context, network *encoder.Encoder, note string) ([]float
 	if err != nil {
 		return nil, err
 	}
-	return job.Results()[0].Pooled, nil
+	var v []float32
+	for _, window := range job.Results() {
+		v = append(v, window.Pooled...)
+	}
+	return v, nil
 }
 
 // Tensors are all of the bundle's but its head's.

@@ -93,6 +93,16 @@ func (e *Encoder) BeginTokens(notes ...[]tokenizer.Token) (*Job, error) {
 	return j, nil
 }
 
+// Windows are the tokens of a note in the windows that it is read in, each of which
+// BeginTokens may read as a note of its own.
+func (e *Encoder) Windows(note []tokenizer.Token) [][]tokenizer.Token {
+	var windows [][]tokenizer.Token
+	for _, s := range split(nil, len(note), e.shape.Window.Tokens-2, e.shape.Window.Overlap) {
+		windows = append(windows, note[s.first:][:s.length])
+	}
+	return windows
+}
+
 // Step reads one batch: as many of the next windows as fit Window.Tokens rows. Where the
 // device answers later the job is Pending then, and the next Step goes on with that batch;
 // a step of another job meanwhile drops the batch, to be run again. After an error the job
