@@ -83,6 +83,7 @@ var hosts = []struct {
 	{"native/unpacked", func(t *testing.T) host { return startNative(t).Open(false) }},
 	{"chromium/packed", func(t *testing.T) host { return openTab(t, chromium.Options{}) }},
 	{"chromium/unpacked", func(t *testing.T) host { return openTab(t, chromium.Options{Unpacked: true, Minimum: true}) }},
+	{"chromium/apart", func(t *testing.T) host { return openTab(t, chromium.Options{Unpacked: true, Apart: true}) }},
 	{"chromium/quads", func(t *testing.T) host { return openTab(t, chromium.Options{Unpacked: true}) }},
 }
 

@@ -10,7 +10,7 @@ import (
 
 // Pipeline is a shader of this package with values for its overridable constants.
 type Pipeline struct {
-	Shader    string // a file's name without .wgsl
+	Shader    string // files' names without .wgsl, joined by +
 	Constants []Constant
 }
 
@@ -20,7 +20,7 @@ type Constant struct {
 	Value uint32
 }
 
-// String is the form that hosts get: "linear,packed=1,residual=2".
+// String is the form that hosts get: "quantize+activation,activation=1,multiplied=0".
 func (p Pipeline) String() string {
 	var b strings.Builder
 	b.WriteString(p.Shader)

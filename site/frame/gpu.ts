@@ -29,6 +29,7 @@ export type Shaders = Pick<ReadonlyMap<string, string>, 'get'>
 const FIRST = 256 // the first address
 const LISTS = 32 // that are kept
 const PART = 100 // milliseconds of work after which a GPU should be heard of
+const FADING = 0.7 // of what a workgroup took at most, kept with each part
 
 export class Gpu {
   /** Resolves to why, when the GPU can do no more: lost, out of memory, or at fault. */
@@ -223,14 +224,11 @@ export class Gpu {
     }
     this.send()
     const error = this.unwatch()
-    if (size === 0) {
-      await this.device.queue.onSubmittedWorkDone()
-      return []
-    }
-    await this.staging!.mapAsync(GPUMapMode.READ, 0, size)
+    await (size === 0 ? this.device.queue.onSubmittedWorkDone() : this.staging!.mapAsync(GPUMapMode.READ, 0, size))
     this.did(work, sent)
     const found = await error
     if (found) throw new Error(found.message)
+    if (size === 0) return []
     const mapped = new Uint8Array(this.staging!.getMappedRange(0, size))
     let begin = 0
     const answer = asked.map(({ length }, i) => {
@@ -295,7 +293,8 @@ export class Gpu {
   /** Hears that the GPU is done with so many workgroups. */
   private did(work: number, sent: number): void {
     const now = performance.now()
-    if (work > 0) this.pace = (now - Math.max(sent, this.rested)) / work
+    // Kernels differ in what a workgroup takes, so that a quick part says little of the next.
+    if (work > 0) this.pace = Math.max((now - Math.max(sent, this.rested)) / work, FADING * this.pace)
     this.rested = now
   }
 

@@ -39,7 +39,7 @@ export class Gpus {
     }
     this.shaders = { get: (name) => section(`${name}.wgsl`) }
     if (!soon || this.refused !== undefined) return
-    this.early = Gpu.open(this.shaders).then((gpu) => {
+    this.early ??= Gpu.open(this.shaders).then((gpu) => {
       for (const name of section(`${kind(gpu.limits)}.pipelines`)?.split('\n') ?? []) gpu.expect(name)
       return gpu
     })
@@ -63,7 +63,7 @@ export class Gpus {
     this.closed = true
     for (const { gpu } of this.open.values()) gpu.close()
     this.open.clear()
-    void this.early?.then((gpu) => gpu.close())
+    this.early?.then((gpu) => gpu.close(), () => {})
   }
 
   private async start(number: number): Promise<void> {

@@ -146,7 +146,7 @@ async function compete(module: Module, index: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, CALM))
   await idle()
   if (spares.get(index) === spare) spares.delete(index)
-  if (known === 'never' || open.get(index) !== competing) return spare.drop()
+  if (known === 'never' || distrust !== undefined || open.get(index) !== competing) return spare.drop()
   const twin = await spare.copy(module, gpus, idle, (ended) => changed(index, ended))
   twin.from = Infinity // until it has won
   try {
@@ -210,7 +210,7 @@ function drop(model: number): void {
   const arriving = loading.get(model)
   loading.delete(model)
   arriving?.model.drop()
-  void arriving?.twin?.then((twin) => twin.close())
+  arriving?.twin?.then((twin) => twin.close(), () => {})
 }
 
 /** Frees a model whose device is gone. */

@@ -87,6 +87,7 @@ func bundle() ([]byte, error) {
 // Options are how a page's GPU is to differ from the best there is.
 type Options struct {
 	Unpacked bool // states that WGSL has no packed dot
+	Apart    bool // and that its lanes cannot read one another
 	Minimum  bool // has no more than every adapter grants
 }
 
@@ -129,6 +130,7 @@ func (b *Browser) OpenShaders(all map[string]string, o Options) (*Tab, error) {
 		page.Close()
 		return nil, err
 	}
+	t.limits.Quads = t.limits.Quads && !o.Apart
 	if o.Minimum {
 		t.limits.Workgroup = 16384 // a GPU in software says less
 	}

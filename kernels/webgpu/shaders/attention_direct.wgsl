@@ -1,4 +1,4 @@
-// Scaled dot-product attention without memory of a workgroup, for GPUs in software, where that is dear; equals
+// Scaled dot-product attention without memory of a workgroup and without quads, for GPUs in software, where such memory is dear; equals
 // attention of kernels/reference.
 //
 // qkv [rows][3][heads][size] float32, out [rows][heads][size].

@@ -5,7 +5,7 @@
 // weights [outputs / 8][depth / 4][8], four int8 to a word, depth being the inputs padded to a multiple of 16; factors, sums
 // and bias [outputs / 8 * 8]; out and residual [rows][outputs].
 //
-// A workgroup makes tile_rows × tile_outputs of out. Those with no rows end at once.
+// A workgroup makes so many rows × outputs of out as its kernel says.
 struct Params {
   rows: u32,
   inputs: u32,

@@ -4,7 +4,6 @@
 //
 // Of 16 × 4 invocations each makes 4 rows × 8 outputs in registers: a workgroup 16 rows × 128 outputs.
 const tile_rows = 16u;
-const tile_outputs = 128u;
 
 override added: u32 = 0; // the residual: 0 none, 1 what out holds, 2 residual
 

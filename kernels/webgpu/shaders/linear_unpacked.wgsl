@@ -4,7 +4,6 @@
 // Of 16 × 4 invocations each makes 8 rows × 8 outputs in registers, so that a number unpacked serves
 // eight times. Weights come straight from memory: 8 outputs of 4 inputs lie together.
 const tile_rows = 32u;
-const tile_outputs = 128u;
 const invocations = 64u;
 const exact = 64u; // vectors of 16
 

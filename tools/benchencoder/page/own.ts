@@ -26,7 +26,10 @@ export class Own implements Engine {
   private readonly worker = new Worker('/own-worker.js')
   private readonly gpus = new Gpus((message, transfer) => {
     // It works first on its pipelines, and only then on notes.
-    if (message.kind === 'gpu-working' && this.pipelines-- > 0) this.compiled = performance.now()
+    if (message.kind === 'gpu-working' && this.pipelines > 0) {
+      this.pipelines--
+      this.compiled = performance.now()
+    }
     this.worker.postMessage(message, transfer)
   })
   /** When the GPU had the last of the weights, and when its last pipeline. */
