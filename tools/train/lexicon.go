@@ -31,7 +31,7 @@ type Lexicon struct {
 const step = 0.045
 
 // besideUnit is a level's worth beside n-grams, whose rows have length 1: much, for it is
-// known to speak for its label. From 0.03 to 0.1 of the squares did equally well.
+// known to speak for its label.
 const besideUnit = 0.2 * step
 
 // least is the smallest probability that an entry is kept for.
@@ -129,7 +129,7 @@ func (x *lexicographer) likeness(phrase, label int32) (in, of float64) {
 }
 
 // learn makes the lexicon of the examples, and for each of them the levels that it has by
-// a lexicon that did not see its fold: what a classifier must learn from, because a
+// a lexicon counted without its fold: what a classifier must learn from, because a
 // lexicon knows too much of its own notes.
 func (x *lexicographer) learn(examples, fold []int) (*Lexicon, [][]level) {
 	parts := deal(examples, fold)
@@ -228,7 +228,8 @@ func (x *lexicographer) hear(s *speech, phrase, label, with, notes int32) (n spo
 		return n, false
 	}
 	in, of := x.likeness(phrase, label)
-	if with <= 1 && in == 0 {
+	// A phrase of one note is its own, unless all its words are the title's.
+	if with == 1 && in < 1 || with == 0 && in == 0 {
 		return n, false
 	}
 	return spoken{phrase: phrase, label: label, with: with, notes: notes, odds: float32(odds), in: float32(in), of: float32(of)}, true

@@ -252,6 +252,9 @@ func (t *trainer) learn(f FeatureSet, corpora []*Corpus, texts []int) (learned, 
 	var held [][]level
 	if x := t.lexicons[f.Name]; x != nil {
 		l.lexicon, held = x.learn(t.own(texts), t.fold)
+		if len(l.lexicon.Keys) == 0 {
+			return learned{}, errors.New("no phrase tells the labels apart: the notes are too few for a lexicon, train with n-grams")
+		}
 	}
 	if len(corpora) == 0 {
 		return l, nil

@@ -35,7 +35,7 @@ type Analyzer struct {
 
 type token struct {
 	hash       uint64
-	start, end int32 // equal where a sentence ends, which no phrase crosses
+	start, end int32
 }
 
 // NewAnalyzer makes the analyzer of block number position of a checked manifest.

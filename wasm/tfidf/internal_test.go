@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bedside/weights"
 )
 
 func TestTableFindsWhatAMapFinds(t *testing.T) {
@@ -160,5 +162,17 @@ func TestKeySet(t *testing.T) {
 	}
 	if (*keySet)(nil).has(1) {
 		t.Error("no set holds a key")
+	}
+}
+
+// TestPhrasesOfTheLongestNote: no note makes the analyzer hold more words than a phrase has.
+func TestPhrasesOfTheLongestNote(t *testing.T) {
+	for _, of := range []string{".", "b.", "b ", "b. c d e f g "} {
+		a := NewAnalyzer(weights.Block{Analyzer: weights.Phrase, MinN: 1, MaxN: 4}, weights.LexiconPosition)
+		note, n := []byte(strings.Repeat(of, 1<<20/len(of))), 0
+		a.Each(note, func(Gram) { n++ })
+		if cap(a.tokens) > 16 || n > 4*len(note) {
+			t.Errorf("%q over and over: room for %d words, %d phrases", of, cap(a.tokens), n)
+		}
 	}
 }

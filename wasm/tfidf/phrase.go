@@ -3,30 +3,44 @@ package tfidf
 import "bytes"
 
 // eachPhrase visits the phrases of normalized text: runs of words within a sentence, each
-// without its plural, function words left out.
+// without its plural, function words left out. However long the text, it holds no more words than a phrase has.
 func (a *Analyzer) eachPhrase(normalized []byte, visit func(Gram)) {
-	a.tokens = a.stemmed(a.tokens[:0], normalized)
-	for i := range a.tokens {
-		key := a.seed
-		for n, t := range a.tokens[i:min(i+a.maxN, len(a.tokens))] {
-			if t.start == t.end {
-				break
-			}
-			key = step(key, t.hash)
-			if n+1 >= a.minN {
-				visit(Gram{Key: finish(key), Start: a.tokens[i].start, End: t.end})
-			}
+	a.tokens = a.tokens[:0]
+	first := func() {
+		a.phrasesOf(a.tokens, visit)
+		a.tokens = a.tokens[:copy(a.tokens, a.tokens[1:])]
+	}
+	rest := func() {
+		for len(a.tokens) > 0 {
+			first()
+		}
+	}
+	a.eachStem(normalized, func(t token) {
+		if a.tokens = append(a.tokens, t); len(a.tokens) == a.maxN {
+			first()
+		}
+	}, rest)
+	rest()
+}
+
+// phrasesOf visits the phrases that begin with the first of the words.
+func (a *Analyzer) phrasesOf(words []token, visit func(Gram)) {
+	key := a.seed
+	for n, t := range words {
+		key = step(key, t.hash)
+		if n+1 >= a.minN {
+			visit(Gram{Key: finish(key), Start: words[0].start, End: t.end})
 		}
 	}
 }
 
-// stemmed appends the words of s that are no function words, and the ends of sentences.
-func (a *Analyzer) stemmed(dst []token, s []byte) []token {
+// eachStem visits the words of s that are no function words, and ends behind each sentence.
+func (a *Analyzer) eachStem(s []byte, visit func(token), ends func()) {
 	for i := 0; i < len(s); {
 		size, isWord, _ := classify(s[i:])
 		if !isWord {
 			if endsSentence(s[i]) {
-				dst = append(dst, token{start: int32(i), end: int32(i)})
+				ends()
 			}
 			i += size
 			continue
@@ -47,10 +61,9 @@ func (a *Analyzer) stemmed(dst []token, s []byte) []token {
 			hash = step(hash, uint64(added))
 		}
 		if !a.stop.has(hash) {
-			dst = append(dst, token{hash, int32(start), int32(i)})
+			visit(token{hash, int32(start), int32(i)})
 		}
 	}
-	return dst
 }
 
 func endsSentence(c byte) bool {
@@ -71,14 +84,15 @@ func stem(word []byte) (kept []byte, added byte) {
 
 // appendStems spells a phrase as its key sees it.
 func (a *Analyzer) appendStems(dst, phrase []byte) []byte {
-	for i, t := range a.stemmed(nil, phrase) {
-		if i > 0 {
+	begin := len(dst)
+	a.eachStem(phrase, func(t token) {
+		if len(dst) > begin {
 			dst = append(dst, ' ')
 		}
 		kept, added := stem(phrase[t.start:t.end])
 		if dst = append(dst, kept...); added != 0 {
 			dst = append(dst, added)
 		}
-	}
+	}, func() {})
 	return dst
 }
