@@ -288,7 +288,7 @@ func (a *asking) ask(ctx context.Context, show func(stage string, done, total in
 		if err != nil {
 			return nil, err
 		}
-		return &asked{Asked: report.Asked{Runs: f.runs, Wide: f.wide, Shared: f.shared}, Data: f.data.SHA256, Also: f.also, Model: f.model}, nil
+		return &asked{Asked: report.Asked{Runs: f.runs, Wide: f.wide, Shared: f.shared, Unknown: f.unknown}, Data: f.data.SHA256, Also: f.also, Model: f.model}, nil
 	}
 	engine, manifest, done, err := a.evaluating.engine(ctx)
 	if err != nil {
@@ -300,7 +300,7 @@ func (a *asking) ask(ctx context.Context, show func(stage string, done, total in
 		return nil, err
 	}
 	answers, _, err := evaluate.Collect(ctx, engine, manifest, data, func(done, total int) { show("classifying", done, total) })
-	return &asked{Asked: report.Asked{Runs: []metrics.Answers{answers}}, Data: data.SHA256, Part: a.evaluating.Part}, err
+	return &asked{Asked: report.Asked{Runs: []metrics.Answers{answers}, Unknown: evaluate.Unknown(manifest, data)}, Data: data.SHA256, Part: a.evaluating.Part}, err
 }
 
 // notes are those that a run asks about, or some of them.
