@@ -279,10 +279,18 @@ export interface Manifest {
   question: string
   task: { kind: string; labels: string[] }
   thresholds: number[]
+  lexicon?: Lexicon
   linear?: { family: string; c: number }
   encoder?: Encoder
   shards: { file: string; size: number; sha256: string }[]
   card: Card
+}
+
+export interface Lexicon {
+  max_n: number
+  phrases: number
+  entries: number
+  concepts: number
 }
 
 export interface Encoder {
