@@ -35,6 +35,7 @@ type reportCommand struct {
 	Text           string `help:"Column with the notes." placeholder:"COL"`
 	Label          string `help:"Column with the label or labels." placeholder:"COL"`
 	LabelSeparator string `help:"What separates several labels in one cell." placeholder:"';'"`
+	None           bool   `help:"An empty label cell says that no label is right for the note, which counts as such."`
 	GroupByText    bool   `help:"One example per distinct text, its labels united."`
 	Split          string `help:"CSV file with the columns row and part." placeholder:"F"`
 	Part           string `help:"With --split: the part to ask about." placeholder:"PART"`
@@ -101,7 +102,7 @@ func (c *reportCommand) protocols() ([]*report.Protocol, error) {
 	switch {
 	case (c.Bundle == "") == (len(c.Protocols) == 0):
 		return nil, usagef("want either protocols or --bundle with --data")
-	case c.Bundle == "" && (c.Data != "" || c.Text != "" || c.Label != "" || c.LabelSeparator != "" || c.GroupByText || c.Split != "" || c.Part != ""):
+	case c.Bundle == "" && (c.Data != "" || c.Text != "" || c.Label != "" || c.LabelSeparator != "" || c.None || c.GroupByText || c.Split != "" || c.Part != ""):
 		return nil, usagef("--data and what describes it are for --bundle; a protocol names its own")
 	case c.Bundle != "":
 		return []*report.Protocol{c.own()}, nil
@@ -124,7 +125,7 @@ func (c *reportCommand) protocols() ([]*report.Protocol, error) {
 
 // own is the protocol of asking a bundle itself.
 func (c *reportCommand) own() *report.Protocol {
-	flags := report.Flags{"group-by-text": c.GroupByText}
+	flags := report.Flags{"none": c.None, "group-by-text": c.GroupByText}
 	for name, value := range map[string]string{
 		"data": c.Data, "text": c.Text, "label": c.Label, "label-separator": c.LabelSeparator, "split": c.Split, "part": c.Part,
 	} {
