@@ -120,6 +120,7 @@ type findings struct {
 	model   weights.Manifest  // of the last model trained
 	data    *dataset.Dataset  // the notes answered about
 	also    []string          // SHA-256 of the files learned from beside
+	words   string            // SHA-256 of the vectors of words, or ""
 	shared  int               // notes of data that also stand among those trained on
 	unknown int               // labels of data that training did not know
 }
@@ -144,6 +145,9 @@ func (c *measureCommand) run(ctx context.Context, progress func(stage string, do
 	m := &measurement{settings: settings, also: also, progress: progress, out: &findings{data: data}}
 	for _, d := range also {
 		m.out.also = append(m.out.also, d.SHA256)
+	}
+	if v := settings.Words(); v != nil {
+		m.out.words = v.SHA256
 	}
 	if c.On != "" {
 		kept, err := c.load(c.On)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -229,6 +230,7 @@ type asked struct {
 	report.Asked
 	Data  string           // SHA-256
 	Also  []string         // of the files learned from beside
+	Words string           // SHA-256 of the vectors of words, or ""
 	Part  string           // of the split, that the bundle itself was asked about; "" means all
 	Model weights.Manifest // of the settings trained with; empty if the bundle itself was asked
 }
@@ -289,7 +291,7 @@ func (a *asking) ask(ctx context.Context, show func(stage string, done, total in
 		if err != nil {
 			return nil, err
 		}
-		return &asked{Asked: report.Asked{Runs: f.runs, Wide: f.wide, Shared: f.shared, Unknown: f.unknown}, Data: f.data.SHA256, Also: f.also, Model: f.model}, nil
+		return &asked{Asked: report.Asked{Runs: f.runs, Wide: f.wide, Shared: f.shared, Unknown: f.unknown}, Data: f.data.SHA256, Also: f.also, Words: f.words, Model: f.model}, nil
 	}
 	engine, manifest, done, err := a.evaluating.engine(ctx)
 	if err != nil {
@@ -323,16 +325,34 @@ func differences(m *weights.Manifest, of *asked) []string {
 		}
 		return out
 	}
-	for _, sha := range append([]string{of.Data}, of.Also...) {
-		if !slices.ContainsFunc(m.Card.Data, func(d weights.Data) bool { return d.SHA256 == sha }) {
-			out = append(out, "The bundle learned from other files than the models measured here.")
-			break
-		}
+	if !maps.Equal(of.files(), filesOf(m.Card)) {
+		out = append(out, "The bundle learned from other files than the models measured here.")
 	}
 	if got, want := settingsOf(of.Model), settingsOf(*m); got != want {
 		out = append(out, fmt.Sprintf("The bundle was trained with other settings than the models measured here: it is %s, they are %s.", want, got))
 	}
 	return out
+}
+
+// files are the SHA-256 of all that the models asked learned from.
+func (a *asked) files() map[string]bool {
+	files := map[string]bool{a.Data: true}
+	for _, sha := range a.Also {
+		files[sha] = true
+	}
+	if a.Words != "" {
+		files[a.Words] = true
+	}
+	return files
+}
+
+// filesOf are those of a bundle.
+func filesOf(c weights.Card) map[string]bool {
+	files := map[string]bool{}
+	for _, d := range c.Data {
+		files[d.SHA256] = true
+	}
+	return files
 }
 
 // settingsOf describes a linear model but for what depends on the notes it was fitted on.
@@ -343,6 +363,9 @@ func settingsOf(m weights.Manifest) string {
 			b.Terms = 0
 			s += fmt.Sprintf(", %+v", b)
 		}
+	}
+	if x := m.Lexicon; x != nil {
+		s += fmt.Sprintf(", lexicon of phrases to %d words", x.MaxN)
 	}
 	if m.Linear != nil {
 		s += fmt.Sprintf(", %s of C=%g", m.Linear.Family, m.Linear.C)
