@@ -45,9 +45,9 @@ export type DeviceName = (typeof DEVICES)[number]
 
 /**
  * Why a GPU does not serve: there is none, it was refused, it does not take the shaders, it has not the memory, it was
- * lost or at fault, it does not answer. The last may pass.
+ * lost or at fault, it does not answer, or a worker died that had one. 'silent' may pass.
  */
-export type GpuTrouble = 'absent' | 'refused' | 'shader' | 'memory' | 'lost' | 'silent'
+export type GpuTrouble = 'absent' | 'refused' | 'shader' | 'memory' | 'lost' | 'silent' | 'suspected'
 
 /** The most threads that kernels take. */
 export const MOST_THREADS = 16
@@ -279,10 +279,18 @@ export interface Manifest {
   question: string
   task: { kind: string; labels: string[] }
   thresholds: number[]
+  lexicon?: Lexicon
   linear?: { family: string; c: number }
   encoder?: Encoder
   shards: { file: string; size: number; sha256: string }[]
   card: Card
+}
+
+export interface Lexicon {
+  max_n: number
+  phrases: number
+  entries: number
+  concepts: number
 }
 
 export interface Encoder {

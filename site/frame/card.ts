@@ -1,9 +1,9 @@
 // The model card: what the manifest says of the model, for people.
 import { html, svg, type TemplateResult } from 'lit'
-import type { Encoder, Evaluation, Manifest } from '../protocol.js'
+import type { Encoder, Evaluation, Lexicon, Manifest } from '../protocol.js'
 import { count } from './format.js'
 
-export function card({ title, question, task, linear, encoder, card }: Manifest): TemplateResult {
+export function card({ title, question, task, lexicon, linear, encoder, card }: Manifest): TemplateResult {
   return html`
     <h2>${title}</h2>
     <p><strong>${question}</strong></p>
@@ -13,7 +13,7 @@ export function card({ title, question, task, linear, encoder, card }: Manifest)
     <p>${card.training}</p>
     <p>
       ${task.labels.length} labels, ${task.kind === 'multi-label' ? 'any number of which may apply' : 'one of which applies'}.
-      ${linear ? html`${family(linear.family)}, C = ${linear.c}.` : ''}
+      ${lexicon ? phrases(lexicon) : ''} ${linear ? html`${family(linear.family)}, C = ${linear.c}.` : ''}
     </p>
     ${encoder ? network(encoder) : ''}
     <h3>Data</h3>
@@ -35,6 +35,10 @@ export function card({ title, question, task, linear, encoder, card }: Manifest)
 
 function family(name: string): string {
   return name === 'svm' ? 'Linear support vector machines' : name === 'lr' ? 'Logistic regression' : name
+}
+
+function phrases({ phrases, max_n, entries, concepts }: Lexicon): string {
+  return `A lexicon of ${count(phrases)} phrases of 1 to ${max_n} words, speaking ${count(entries)} times for ${count(concepts)} labels: the loudest phrase in a note counts for its label.`
 }
 
 const WEIGHTS: Record<string, string> = {

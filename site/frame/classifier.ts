@@ -25,6 +25,7 @@ const WITHOUT: Record<GpuTrouble, string> = {
   memory: 'The GPU has not enough memory for this model',
   lost: 'The GPU stopped working',
   silent: 'The GPU stopped answering',
+  suspected: 'The classifier stopped after it had used the GPU, which is not tried again in this visit',
 }
 
 interface Shown extends Answer {

@@ -281,7 +281,7 @@ export class Engine extends EventTarget {
   /** Why the next worker gets no GPU: the one before had trouble with it, or may have died of it. */
   private suspicion(): GpuTrouble | undefined {
     const troubles = this.models.map(({ serving }) => serving?.without)
-    return troubles.find((trouble) => trouble !== undefined) ?? (this.gpus?.used ? 'lost' : undefined)
+    return troubles.find((trouble) => trouble !== undefined) ?? this.gpus?.trouble ?? (this.gpus?.used ? 'suspected' : undefined)
   }
 
   private stopped(): void {

@@ -16,6 +16,8 @@ const LARGE = 1 << 16 // bytes of a message from which it is worth giving their 
 export class Gpus {
   /** One of them was open. */
   used = false
+  /** What befell one that was open; the worker may die before it says so. */
+  trouble: GpuTrouble | undefined
   private readonly open = new Map<number, Served>()
   private shaders: Shaders = new Map()
   /** A GPU that compiles before it is asked for. */
@@ -84,6 +86,7 @@ export class Gpus {
     void gpu.lost.then(() => {
       if (!this.open.delete(number)) return // it was closed
       gpu.close()
+      this.trouble = gpu.trouble
       lose(gpu.trouble!)
     })
     this.answer({ kind: 'gpu-opened', gpu: number, limits: gpu.limits }, [])

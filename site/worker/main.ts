@@ -198,7 +198,7 @@ function servingOf(model: number): Serving | undefined {
 
 /** Says so when what a model computes on has changed, perhaps because a GPU ended. */
 function changed(model: number, ended: GpuTrouble | undefined): void {
-  if (ended === 'lost' || ended === 'silent') distrust ??= ended
+  if (ended === 'lost' || ended === 'silent' || ended === 'suspected') distrust ??= ended
   const serving = servingOf(model)
   if (serving !== undefined) post({ kind: 'serving', model, serving })
 }

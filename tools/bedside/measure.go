@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,15 +21,17 @@ type measureCommand struct {
 
 	Part    string `help:"With --split: the part of the data to take." placeholder:"PART"`
 	On      string `help:"With --split: train on --part, measure on this part instead of in parts." placeholder:"PART"`
-	Parts   int    `help:"Part the notes into so many, labels spread evenly; train on all but one, measure on that." default:"5"`
+	Parts   int    `help:"Part the notes into so many, labels spread evenly; train on all but one, measure on that. Default: 5." placeholder:"5"`
 	Repeats int    `help:"Part the notes in so many ways, measure on one part of each, and give the mean; calibration error, which few notes overstate, over all answers together. Default: part them once, measure on every part, and give the figures over all notes." placeholder:"5"`
 	JSON    bool   `help:"Print the figures as JSON."`
 }
 
 func (c *measureCommand) Help() string {
 	return `Each model chooses its settings, calibration and thresholds by cross-validation
-within the notes it is trained on, as train does, and is measured as it would ship. No
-note is measured by a model that saw it, and nothing is written.
+within the notes it is trained on, as train does, and is measured as it would ship.
+Nothing is written. No part shares a note with the others, so no model is asked about a
+note that it saw. With --on the split decides: notes of both parts are warned of, and
+labels that --part does not have are counted and left out.
 
 Examples:
   bedside measure --data notes.csv --text note --label specialty --family lr,svm --C 1,3
@@ -43,10 +46,21 @@ func (c *measureCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	p.end()
+	if m.shared > 0 {
+		warnShared(s, m.shared, len(m.data.Examples), c.On, c.Part)
+	}
 	mean, each, err := metrics.Repeated(m.runs)
 	if err != nil {
 		return err
 	}
+	if mean.N == 0 {
+		return fmt.Errorf("%s: no note to measure on: training knows none of their labels (%d unknown)", c.Data, m.unknown)
+	}
+	for i := range each {
+		each[i].UnknownLabels = m.unknown
+	}
+	mean.UnknownLabels = m.unknown
 	switch {
 	case c.Repeats == 0 && c.JSON:
 		return printJSON(s, each[0])
@@ -86,7 +100,9 @@ func (c *measureCommand) check() error {
 		return usagef("--on %q: name with --part another part to train on", c.On)
 	case c.On != "" && c.Repeats > 0:
 		return usagef("--on and --repeats are two ways to measure: choose one")
-	case c.Parts < 2 || c.Repeats < 0 || c.Repeats > 1000:
+	case c.On != "" && c.Parts != 0:
+		return usagef("--on and --parts are two ways to measure: choose one")
+	case c.parts() < 2 || c.Repeats < 0 || c.Repeats > 1000:
 		return usagef("--parts %d, --repeats %d: want 2 parts or more, and 0 to 1000 repeats", c.Parts, c.Repeats)
 	case slices.Contains(c.Family, train.Head):
 		return usagef("--family head is not measured in parts: train it with --split and --measure")
@@ -94,14 +110,19 @@ func (c *measureCommand) check() error {
 	return nil
 }
 
+// parts is --parts or its default, which is not kong's for --on must know whether it was given.
+func (c *measureCommand) parts() int { return cmp.Or(c.Parts, 5) }
+
 // findings is what trained models answered about notes that they did not see.
 type findings struct {
-	runs   []metrics.Answers // one for each repeat, or one of all notes
-	wide   []metrics.Answers // likewise with float32 weights
-	model  weights.Manifest  // of the last model trained
-	data   *dataset.Dataset  // the notes answered about
-	also   []string          // SHA-256 of the files learned from beside
-	shared int               // notes of data that also stand among those trained on
+	runs    []metrics.Answers // one for each repeat, or one of all notes
+	wide    []metrics.Answers // likewise with float32 weights
+	model   weights.Manifest  // of the last model trained
+	data    *dataset.Dataset  // the notes answered about
+	also    []string          // SHA-256 of the files learned from beside
+	words   string            // SHA-256 of the vectors of words, or ""
+	shared  int               // notes of data that also stand among those trained on
+	unknown int               // labels of data that training did not know
 }
 
 // run trains and asks.
@@ -125,6 +146,9 @@ func (c *measureCommand) run(ctx context.Context, progress func(stage string, do
 	for _, d := range also {
 		m.out.also = append(m.out.also, d.SHA256)
 	}
+	if v := settings.Words(); v != nil {
+		m.out.words = v.SHA256
+	}
 	if c.On != "" {
 		kept, err := c.load(c.On)
 		if err != nil {
@@ -134,10 +158,10 @@ func (c *measureCommand) run(ctx context.Context, progress func(stage string, do
 		m.out.data, m.out.shared = kept, input{data: data, kept: kept}.seenBefore()
 		return m.out, m.ask(ctx, data, kept, true)
 	}
-	if len(data.Examples) < 2*c.Parts {
-		return nil, fmt.Errorf("%s: %d notes are too few for %d parts", c.Data, len(data.Examples), c.Parts)
+	if len(data.Examples) < 2*c.parts() {
+		return nil, fmt.Errorf("%s: %d notes are too few for %d parts", c.Data, len(data.Examples), c.parts())
 	}
-	if m.models = c.Parts; c.Repeats > 0 {
+	if m.models = c.parts(); c.Repeats > 0 {
 		m.models = c.Repeats
 	}
 	for k := range m.models {
@@ -145,7 +169,7 @@ func (c *measureCommand) run(ctx context.Context, progress func(stage string, do
 		if c.Repeats > 0 {
 			seed, part = seed+uint64(k), 0
 		}
-		held := train.Part(data, c.Parts, seed)[part]
+		held := train.Part(data, c.parts(), seed)[part]
 		if err := m.ask(ctx, data.Pick(others(data, held)), data.Pick(held), c.Repeats > 0); err != nil {
 			return nil, err
 		}
@@ -203,7 +227,7 @@ func (m *measurement) answer(ctx context.Context, model *train.Model, precision 
 	if err != nil {
 		return err
 	}
-	m.out.model = manifest
+	m.out.model, m.out.unknown = manifest, evaluate.Unknown(&manifest, held)
 	if apart || len(*runs) == 0 {
 		*runs = append(*runs, answers)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,6 +36,7 @@ type reportCommand struct {
 	Text           string `help:"Column with the notes." placeholder:"COL"`
 	Label          string `help:"Column with the label or labels." placeholder:"COL"`
 	LabelSeparator string `help:"What separates several labels in one cell." placeholder:"';'"`
+	None           bool   `help:"An empty label cell says that no label is right for the note, which counts as such."`
 	GroupByText    bool   `help:"One example per distinct text, its labels united."`
 	Split          string `help:"CSV file with the columns row and part." placeholder:"F"`
 	Part           string `help:"With --split: the part to ask about." placeholder:"PART"`
@@ -101,7 +103,7 @@ func (c *reportCommand) protocols() ([]*report.Protocol, error) {
 	switch {
 	case (c.Bundle == "") == (len(c.Protocols) == 0):
 		return nil, usagef("want either protocols or --bundle with --data")
-	case c.Bundle == "" && (c.Data != "" || c.Text != "" || c.Label != "" || c.LabelSeparator != "" || c.GroupByText || c.Split != "" || c.Part != ""):
+	case c.Bundle == "" && (c.Data != "" || c.Text != "" || c.Label != "" || c.LabelSeparator != "" || c.None || c.GroupByText || c.Split != "" || c.Part != ""):
 		return nil, usagef("--data and what describes it are for --bundle; a protocol names its own")
 	case c.Bundle != "":
 		return []*report.Protocol{c.own()}, nil
@@ -124,7 +126,7 @@ func (c *reportCommand) protocols() ([]*report.Protocol, error) {
 
 // own is the protocol of asking a bundle itself.
 func (c *reportCommand) own() *report.Protocol {
-	flags := report.Flags{"group-by-text": c.GroupByText}
+	flags := report.Flags{"none": c.None, "group-by-text": c.GroupByText}
 	for name, value := range map[string]string{
 		"data": c.Data, "text": c.Text, "label": c.Label, "label-separator": c.LabelSeparator, "split": c.Split, "part": c.Part,
 	} {
@@ -228,6 +230,7 @@ type asked struct {
 	report.Asked
 	Data  string           // SHA-256
 	Also  []string         // of the files learned from beside
+	Words string           // SHA-256 of the vectors of words, or ""
 	Part  string           // of the split, that the bundle itself was asked about; "" means all
 	Model weights.Manifest // of the settings trained with; empty if the bundle itself was asked
 }
@@ -288,7 +291,7 @@ func (a *asking) ask(ctx context.Context, show func(stage string, done, total in
 		if err != nil {
 			return nil, err
 		}
-		return &asked{Asked: report.Asked{Runs: f.runs, Wide: f.wide, Shared: f.shared}, Data: f.data.SHA256, Also: f.also, Model: f.model}, nil
+		return &asked{Asked: report.Asked{Runs: f.runs, Wide: f.wide, Shared: f.shared, Unknown: f.unknown}, Data: f.data.SHA256, Also: f.also, Words: f.words, Model: f.model}, nil
 	}
 	engine, manifest, done, err := a.evaluating.engine(ctx)
 	if err != nil {
@@ -300,7 +303,7 @@ func (a *asking) ask(ctx context.Context, show func(stage string, done, total in
 		return nil, err
 	}
 	answers, _, err := evaluate.Collect(ctx, engine, manifest, data, func(done, total int) { show("classifying", done, total) })
-	return &asked{Asked: report.Asked{Runs: []metrics.Answers{answers}}, Data: data.SHA256, Part: a.evaluating.Part}, err
+	return &asked{Asked: report.Asked{Runs: []metrics.Answers{answers}, Unknown: evaluate.Unknown(manifest, data)}, Data: data.SHA256, Part: a.evaluating.Part}, err
 }
 
 // notes are those that a run asks about, or some of them.
@@ -322,16 +325,34 @@ func differences(m *weights.Manifest, of *asked) []string {
 		}
 		return out
 	}
-	for _, sha := range append([]string{of.Data}, of.Also...) {
-		if !slices.ContainsFunc(m.Card.Data, func(d weights.Data) bool { return d.SHA256 == sha }) {
-			out = append(out, "The bundle learned from other files than the models measured here.")
-			break
-		}
+	if !maps.Equal(of.files(), filesOf(m.Card)) {
+		out = append(out, "The bundle learned from other files than the models measured here.")
 	}
 	if got, want := settingsOf(of.Model), settingsOf(*m); got != want {
 		out = append(out, fmt.Sprintf("The bundle was trained with other settings than the models measured here: it is %s, they are %s.", want, got))
 	}
 	return out
+}
+
+// files are the SHA-256 of all that the models asked learned from.
+func (a *asked) files() map[string]bool {
+	files := map[string]bool{a.Data: true}
+	for _, sha := range a.Also {
+		files[sha] = true
+	}
+	if a.Words != "" {
+		files[a.Words] = true
+	}
+	return files
+}
+
+// filesOf are those of a bundle.
+func filesOf(c weights.Card) map[string]bool {
+	files := map[string]bool{}
+	for _, d := range c.Data {
+		files[d.SHA256] = true
+	}
+	return files
 }
 
 // settingsOf describes a linear model but for what depends on the notes it was fitted on.
@@ -342,6 +363,9 @@ func settingsOf(m weights.Manifest) string {
 			b.Terms = 0
 			s += fmt.Sprintf(", %+v", b)
 		}
+	}
+	if x := m.Lexicon; x != nil {
+		s += fmt.Sprintf(", lexicon of phrases to %d words", x.MaxN)
 	}
 	if m.Linear != nil {
 		s += fmt.Sprintf(", %s of C=%g", m.Linear.Family, m.Linear.C)

@@ -129,8 +129,7 @@ func (c *trainCommand) Run(ctx context.Context, s streams) error {
 	defer p.end()
 	in.progress, in.settings.Progress = p.show, p.show
 	if n := in.seenBefore(); n > 0 {
-		fmt.Fprintf(s.err, "warning: %d of the %d notes of part %q also stand in part %q; figures measured on them say little about new notes\n",
-			n, len(in.kept.Examples), c.Measure, c.Part)
+		warnShared(s, n, len(in.kept.Examples), c.Measure, c.Part)
 	}
 	in.settings.Also = beside(in.data, in.also)
 	model, err := in.train(ctx, in.data, in.settings)
@@ -208,6 +207,11 @@ func (in input) seenBefore() int {
 		}
 	}
 	return n
+}
+
+func warnShared(s streams, shared, of int, measured, trained string) {
+	fmt.Fprintf(s.err, "warning: %d of the %d notes of part %q also stand in part %q; figures measured on them say little about new notes\n",
+		shared, of, measured, trained)
 }
 
 // finish measures the model, fits it again where asked, and writes the bundle.

@@ -129,12 +129,7 @@ func Run(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dat
 	if err != nil {
 		return metrics.Report{}, err
 	}
-	unknown := 0
-	for _, name := range d.Labels {
-		if !slices.Contains(m.Task.Labels, name) {
-			unknown++
-		}
-	}
+	unknown := Unknown(m, d)
 	if len(times) == 0 {
 		return metrics.Report{}, fmt.Errorf("no example to measure: %d examples, %d of %d labels unknown to the model", len(d.Examples), unknown, len(d.Labels))
 	}
@@ -146,6 +141,17 @@ func Run(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dat
 	report.UnknownLabels = unknown
 	report.LatencyMS = float64(times[len(times)/2].Nanoseconds()) / 1e6
 	return report, nil
+}
+
+// Unknown counts the labels of the data that the model does not have.
+func Unknown(m *weights.Manifest, d *dataset.Dataset) int {
+	unknown := 0
+	for _, name := range d.Labels {
+		if !slices.Contains(m.Task.Labels, name) {
+			unknown++
+		}
+	}
+	return unknown
 }
 
 // Collect gives the answers for the examples that Run would measure, and the time each took.

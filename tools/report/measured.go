@@ -20,6 +20,7 @@ type Asked struct {
 	Runs    []metrics.Answers // one for each repeat of the run
 	Wide    []metrics.Answers // the same with float32 weights; nil if that was not asked
 	Shared  int               // notes that also stand in what was trained on
+	Unknown int               // labels of the notes that the models did not know, left out
 	Command string            // that does the run by itself
 }
 
@@ -28,6 +29,7 @@ type Measured struct {
 	Run
 	Command string
 	Shared  int
+	Unknown int
 	Repeats int            // that the figures are the mean of
 	Notes   int            // distinct ones asked about
 	Figures metrics.Report // the mean of the repeats
@@ -40,7 +42,7 @@ type Measured struct {
 
 // Measure takes the figures of a run's answers.
 func Measure(run Run, asked Asked, seed uint64) (Measured, error) {
-	m := Measured{Run: run, Command: asked.Command, Shared: asked.Shared, Repeats: len(asked.Runs)}
+	m := Measured{Run: run, Command: asked.Command, Shared: asked.Shared, Unknown: asked.Unknown, Repeats: len(asked.Runs)}
 	var err error
 	if m.Figures, _, err = metrics.Repeated(asked.Runs); err != nil {
 		return m, fmt.Errorf("run %q: %w", run.Protocol, err)
@@ -100,10 +102,14 @@ func (m Measured) Evaluation() weights.Evaluation {
 
 // name is the protocol's, and what a reader must know of it.
 func (m Measured) name() string {
+	name := m.Protocol
 	if m.Shared > 0 {
-		return fmt.Sprintf("%s (%d of its notes also stand among those trained on)", m.Protocol, m.Shared)
+		name += fmt.Sprintf(" (%d of its notes also stand among those trained on)", m.Shared)
 	}
-	return m.Protocol
+	if m.Unknown > 0 {
+		name += fmt.Sprintf(" (labels unknown to the model, left out: %d)", m.Unknown)
+	}
+	return name
 }
 
 // figures are the headline numbers, with what there is to say beside them.
