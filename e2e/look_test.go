@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -232,6 +233,19 @@ func TestCardShowsWhatWasMeasured(t *testing.T) {
 		t.Errorf("an interval of %q, want %q", shown.High, want)
 	}
 	tab.outer.quiet()
+	tab.frame.quiet()
+}
+
+// TestCardSaysWhatALexiconIs: a model of phrases alone has nothing else to say of its kind.
+func TestCardSaysWhatALexiconIs(t *testing.T) {
+	tab := openReady(t, encoderServer(t, "../weights/icd10"))
+	tab.frame.must(shadow+`.querySelector('#card-open').click()`, nil)
+	tab.frame.must(settle, nil)
+	var said string
+	tab.frame.must(shadow+`.querySelector('dialog#card').textContent`, &said)
+	if !regexp.MustCompile(`A lexicon of [0-9,]+ phrases of 1 to [0-9]+ words, speaking [0-9,]+ times for 50 labels: the loudest`).MatchString(said) {
+		t.Errorf("the card says %q", said)
+	}
 	tab.frame.quiet()
 }
 
