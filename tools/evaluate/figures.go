@@ -33,11 +33,13 @@ func Evaluation(protocol string, r metrics.Report) weights.Evaluation {
 	return e
 }
 
-// Within notes the ends of the figures' intervals.
+// Within notes the ends of the figures' intervals; none where draws lean so far that the figure lies outside.
 func Within(figures []weights.Figure, low, high metrics.Report) []weights.Figure {
 	below, above := Figures(low), Figures(high)
 	for i := range figures {
-		figures[i].Low, figures[i].High = below[i].Value, above[i].Value
+		if f := &figures[i]; below[i].Value <= f.Value && f.Value <= above[i].Value {
+			f.Low, f.High = below[i].Value, above[i].Value
+		}
 	}
 	return figures
 }

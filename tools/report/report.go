@@ -72,7 +72,8 @@ include those they are asked about unless a heading says so; calibration and thr
 	}
 	w.line(`In brackets are 95 %% intervals: percentile bootstrap over the notes asked about, %d draws, a note drawn with all its
 answers. They tell how much the choice of those notes matters, not how other training data or other hospitals would change
-the figure. Macro-F1 of a draw leaves out labels that the draw does not have, and leans down where labels are rare.
+the figure. Macro-F1 of a draw leaves out labels that the draw does not have, and leans where labels are rare: a figure without an
+interval lies outside of what draws gave.
 Calibration error has no interval, for drawing adds to it; "by chance alone" is what a perfectly calibrated model would
 show on as many notes.
 `, resamples)
