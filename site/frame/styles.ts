@@ -200,6 +200,10 @@ export const styles = css`
     min-height: 2.75rem;
     cursor: pointer;
   }
+  select {
+    max-width: 100%;
+    text-overflow: ellipsis;
+  }
   button:hover {
     border-color: var(--accent);
   }
