@@ -29,9 +29,9 @@ func attentionPipelines(l Limits) []Pipeline {
 func attentionPipeline(l Limits, size int) (p Pipeline, slabs int) {
 	switch {
 	case l.quads():
-		return Pipeline{Shader: "attention_quads+quantization"}, 1
+		return Pipeline{Shader: "attention_quads+attention_scores+quantization"}, 1
 	case l.Workgroup < attentionMemory:
-		return Pipeline{Shader: "attention_direct"}, 1
+		return Pipeline{Shader: "attention_direct+attention_scores"}, 1
 	}
 	chunks := 1
 	if size > mostAlone {

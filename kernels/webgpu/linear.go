@@ -38,12 +38,12 @@ func linearPipelines(l Limits) []Pipeline {
 }
 
 func linearPipeline(l Limits, input int) Pipeline {
-	shader := "linear_unpacked+linear"
+	shader := "linear_unpacked+linear+bytes"
 	switch {
 	case l.Packed:
 		shader = "linear_packed+linear"
 	case l.quads():
-		return Pipeline{Shader: "linear_quads+linear"}
+		return Pipeline{Shader: "linear_quads+linear+bytes"}
 	}
 	if input == given {
 		return Pipeline{Shader: shader + "+linear_given"}

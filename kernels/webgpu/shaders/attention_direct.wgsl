@@ -1,5 +1,5 @@
-// Scaled dot-product attention without memory of a workgroup and without quads, for GPUs in software, where such memory is dear; equals
-// attention of kernels/reference.
+// Scaled dot-product attention without memory of a workgroup and without quads, for GPUs in software, where such memory is dear; with
+// attention_scores.wgsl equals attention of kernels/reference.
 //
 // qkv [rows][3][heads][size] float32, out [rows][heads][size].
 //
@@ -108,16 +108,4 @@ fn add(rows: vec4u, column: u32, holds: bool, fade: vec4f, x: vec4f, share: vec4
   out[i.y] = y.y;
   out[i.z] = y.z;
   out[i.w] = y.w;
-}
-
-fn outer(x: vec4f, y: vec4f) -> mat4x4f {
-  return mat4x4f(x * y.x, x * y.y, x * y.z, x * y.w);
-}
-
-fn largest(s: mat4x4f) -> vec4f {
-  return max(max(s[0], s[1]), max(s[2], s[3]));
-}
-
-fn weights(s: mat4x4f, peak: vec4f) -> mat4x4f {
-  return mat4x4f(exp2(s[0] - peak), exp2(s[1] - peak), exp2(s[2] - peak), exp2(s[3] - peak));
 }

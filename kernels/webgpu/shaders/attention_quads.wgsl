@@ -1,5 +1,5 @@
 // Scaled dot-product attention where lanes can be read four by four, for GPUs in software, and 7-bit activations of the
-// answer; with quantization.wgsl equals attention and quantize of kernels/reference.
+// answer; with attention_scores.wgsl and quantization.wgsl equals attention and quantize of kernels/reference.
 //
 // qkv [rows][3][heads][size] float32, out [rows][heads][size], multiplier [heads][size]; values [rows][columns / 4,
 // rounded up to a multiple of 4], four 7-bit numbers to a word; scales [rows], float32 scale and zero point.
@@ -172,18 +172,6 @@ fn add(rows: vec4u, column: u32, holds: bool, fade: vec4f, x: vec4f, share: vec4
 fn held(rows: vec4u, column: u32) -> vec4f {
   let i = rows * p.columns + column;
   return vec4f(out[i.x], out[i.y], out[i.z], out[i.w]);
-}
-
-fn outer(x: vec4f, y: vec4f) -> mat4x4f {
-  return mat4x4f(x * y.x, x * y.y, x * y.z, x * y.w);
-}
-
-fn largest(s: mat4x4f) -> vec4f {
-  return max(max(s[0], s[1]), max(s[2], s[3]));
-}
-
-fn weights(s: mat4x4f, peak: vec4f) -> mat4x4f {
-  return mat4x4f(exp2(s[0] - peak), exp2(s[1] - peak), exp2(s[2] - peak), exp2(s[3] - peak));
 }
 
 // quantize is for a row that this lane has made.

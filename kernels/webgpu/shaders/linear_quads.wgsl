@@ -1,9 +1,9 @@
-// Multiplies where WGSL has no packed dots, or none that are quick, but lanes can be read four by four: in float32,
+// Multiplies where WGSL has no packed dots, or none that are quick, but lanes can be read four by four: in float32 (bytes.wgsl),
 // which is exact up to 2²⁴, and adds up every 1024 products (of at most 127 * 127) in int32.
 //
 // values [rows][depth / 4], four 7-bit numbers to a word; scales [rows], float32 scale and zero point.
 //
-// Of 4 invocations, a quad whatever the numbering of lanes, each makes 8 rows × 8 outputs in registers. Its rows are its
+// Of 4 invocations, which are to be a quad, each makes 8 rows × 8 outputs in registers. Its rows are its
 // own; the weights of the outputs, which all four need, each lane brings for one output of four.
 enable subgroups;
 
@@ -84,17 +84,10 @@ fn start(row: u32, words: u32) -> u32 {
   return min(row, p.rows - 1) * words;
 }
 
-// Bytes are had without shifting, as multiples of powers of 2: SwiftShader shifts one lane at a time.
-const steps = vec4f(1, 0.00390625, 0.0000152587890625, 0.000000059604644775390625);
-
-fn numbers(word: u32) -> vec4f {
-  return vec4f(bitcast<vec4i>(vec4u(word) & vec4u(0x7f, 0x7f00, 0x7f0000, 0x7f000000))) * steps;
-}
-
 // outputs is the weights of four outputs, of which this lane has a word: column k has those of input k. What is below
 // the sign is made positive by adding 128.
 fn outputs(word: u32) -> mat4x4f {
   let up = vec4u(word ^ 0x808080) & vec4u(0xff, 0xff00, 0xff0000, 0xff000000);
-  let mine = vec4f(bitcast<vec4i>(up)) * steps - vec4f(128, 128, 128, 0);
+  let mine = vec4f(bitcast<vec4i>(up)) * vec4f(1, second, third, fourth) - vec4f(128, 128, 128, 0);
   return transpose(mat4x4f(quadBroadcast(mine, 0), quadBroadcast(mine, 1), quadBroadcast(mine, 2), quadBroadcast(mine, 3)));
 }

@@ -1,4 +1,4 @@
-// Multiplies where WGSL has no packed dots, or none that are quick: in float32, which is exact up to 2²⁴, and adds up
+// Multiplies where WGSL has no packed dots, or none that are quick: in float32 (bytes.wgsl), which is exact up to 2²⁴, and adds up
 // every 1024 products (of at most 127 * 127) in int32.
 //
 // Of 16 × 4 invocations each makes 8 rows × 8 outputs in registers, so that a number unpacked serves
@@ -107,15 +107,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) at: v
 // rows is a word of four rows: column r has the four numbers of row r.
 fn rows(words: vec4u) -> mat4x4f {
   return mat4x4f(numbers(words.x), numbers(words.y), numbers(words.z), numbers(words.w));
-}
-
-// Bytes are had without shifting, as multiples of powers of 2: SwiftShader shifts one lane at a time.
-const second = 0.00390625; // 2⁻⁸
-const third = 0.0000152587890625;
-const fourth = 0.000000059604644775390625;
-
-fn numbers(word: u32) -> vec4f {
-  return vec4f(bitcast<vec4<i32>>(vec4u(word) & vec4u(0x7f, 0x7f00, 0x7f0000, 0x7f000000))) * vec4f(1, second, third, fourth);
 }
 
 // outputs is a word of four outputs: column k has the weights of input k. Those below the sign

@@ -1,5 +1,5 @@
-// Rows of quantize.wgsl that one lane has alone, four a workgroup, for GPUs in software: where invocations meet, SwiftShader
-// uses one processor.
+// Rows of quantize.wgsl that one lane has alone, four a workgroup, for GPUs in software: to meet costs more there
+// than the work.
 const lanes = 1u;
 const rows = 4u;
 
