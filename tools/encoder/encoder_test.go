@@ -4,6 +4,7 @@ package encoder_test
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"math"
@@ -283,7 +284,8 @@ func TestChain(t *testing.T) {
 		"--overlap", "16", "--device", "cpu", "--threads", "1", "--seeds", "1"}
 	mean := []string{"--pool", "mean", "--no-pooler"}
 	script(t, nil, slices.Concat(finetune, mean, []string{"--out", at("mean"), "--lr", "0.004", "--layer-decay", "1", "--head-lr", "0.01",
-		"--loss", "plain", "--batch", "8", "--epochs", "8"})...)
+		"--loss", "plain", "--batch", "8", "--epochs", "8", "--folds", "2"})...)
+	outOfFold(t, at("mean/scores.csv"), labelled)
 	run(t, nil, bedside, "train", "--data", labelled, "--text", "note", "--label", "label", "--out", at("teacher"))
 	script(t, nil, slices.Concat(finetune, []string{"--out", at("first"), "--frozen", "--epochs", "2",
 		"--teacher", at("teacher"), "--unlabelled", text, "--unlabelled-most", "300", "--bedside", bedside})...)
@@ -306,6 +308,51 @@ func TestChain(t *testing.T) {
 	if report.Accuracy < 0.5 { // always answering the commonest label gives 0.35
 		t.Errorf("accuracy %.3f on new notes", report.Accuracy)
 	}
+}
+
+// outOfFold checks that every note was answered by a model that did not learn it, commonly rightly.
+func outOfFold(t *testing.T, file, labelled string) {
+	t.Helper()
+	scores, notes := table(t, file), table(t, labelled)
+	if len(scores) != len(notes) {
+		t.Fatalf("%s has %d lines, the notes' file %d", file, len(scores), len(notes))
+	}
+	label, right := slices.Index(notes[0], "label"), 0
+	for i, line := range scores[1:] {
+		if line[0] != strconv.Itoa(i) {
+			t.Fatalf("line %d of %s is about row %s", i+2, file, line[0])
+		}
+		best := 1
+		for l := range line[1:] {
+			z, err := strconv.ParseFloat(line[1+l], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if most, _ := strconv.ParseFloat(line[best], 64); z > most {
+				best = 1 + l
+			}
+		}
+		if scores[0][best] == notes[i+1][label] {
+			right++
+		}
+	}
+	if share := float64(right) / float64(len(notes)-1); share < 0.5 { // always answering the commonest label gives 0.35
+		t.Errorf("%.3f of the notes are answered rightly out of fold", share)
+	}
+}
+
+func table(t *testing.T, file string) [][]string {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	records, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return records
 }
 
 // leftOut checks how many texts of the corpus were left out as measured.

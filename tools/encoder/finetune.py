@@ -11,12 +11,17 @@ MODEL/log.jsonl has every epoch, MODEL/report.json the outcome; the same command
 A note longer than a window is read in several, which overlap as the engine has them; the head reads the mean of their pooled
 vectors. --windows bounds how many of a note a training step reads, drawn anew each time.
 
+With --folds K, K more models learn all notes but a Kth each, and answer those: MODEL/scores.csv has what they said, logits of every
+note by a model that did not learn it, for "bedside import --scores" and "bedside mix".
+With --validation 0 every note is learnt and the last epoch is kept: for when the number of epochs is known.
+
 With --teacher a bundle's probabilities on --unlabelled texts are learnt too. Texts that share a quarter of their passages
 with notes that are kept aside or measured on are left out; that the teacher has not seen those notes is yours to see to.
 """
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import inspect
 import json
@@ -52,7 +57,8 @@ class Note:
 class Task:
     """The notes to learn, to validate on and to measure on, and their labels."""
 
-    def __init__(self, a: argparse.Namespace, tokenizer: wordpiece.WordPiece, most: int):
+    def __init__(self, a: argparse.Namespace, tokenizer: wordpiece.WordPiece, most: int, fold: int | None = None):
+        """With a fold, the notes of that fold are the ones to measure on."""
         self.a, self.tokenizer = a, tokenizer
         self.window = a.window or min(512, most)
         half = (self.window - 2) // 2
@@ -61,15 +67,19 @@ class Task:
             raise SystemExit(f"--window: want 8 to the model's {most} positions; --overlap: want 0 to {half}")
         examples = notes.load(a.data, a.text, a.label, a.label_separator, a.group_by_text, a.split)
         learnt = [e for e in examples if not a.split or e.part == a.part]
+        self.labels = sorted({label for e in learnt for label in e.labels})
         measured = [e for e in examples if a.measure and e.part == a.measure]
+        if fold is not None:
+            measured = [e for e in learnt if notes.fold_of(e, a.folds) == fold]
+            learnt = [e for e in learnt if notes.fold_of(e, a.folds) != fold]
         if not learnt or a.measure and not measured:
             raise SystemExit(f"{a.data} has no notes of part {a.measure if learnt else a.part!r}")
+        self.rows = [e.row for e in measured]
         aside = [e for e in learnt if notes.kept_aside(e, a.validation)]
-        self.labels = sorted({label for e in learnt for label in e.labels})
         rows = {e.row for e in learnt} - {e.row for e in aside}
         self.train = [self.note(e) for e in learnt if e.row in rows]
         self.aside, self.measured = [self.note(e) for e in aside], [self.note(e) for e in measured]
-        if not self.train or not self.aside:
+        if not self.train or not self.aside and a.validation:
             raise SystemExit(f"{len(self.train)} notes to learn, {len(self.aside)} to validate on: want more, or another --validation")
         for path in a.also:
             more = notes.load(path, a.text, a.label, a.label_separator)
@@ -118,10 +128,10 @@ def ask(bedside: str, bundle: str, texts: list[str]) -> list[dict[str, float]]:
 class Trainer:
     """One seed's training."""
 
-    def __init__(self, a: argparse.Namespace, task: Task, seed: int, log: journal.Journal):
-        self.a, self.task, self.seed, self.log = a, task, seed, log
+    def __init__(self, a: argparse.Namespace, task: Task, seed: int, log: journal.Journal, name: str):
+        self.a, self.task, self.seed, self.log, self.name = a, task, seed, log, name
         self.device, self.dtype = devices.choose(a)
-        self.dir = a.out / f"seed-{seed}"
+        self.dir = a.out / name
         shape = bert.Shape.read(a.start)
         shape.hidden_dropout_prob = a.dropout
         torch.manual_seed(seed)
@@ -199,24 +209,24 @@ class Trainer:
         return sum(losses) / len(losses)
 
     @torch.no_grad()
-    def measure(self, examples: list[Note]) -> dict[str, float]:
+    def answers(self, examples: list[Note]) -> np.ndarray:
+        """Logits, [notes, labels]."""
         self.model.eval()
         order = sorted(range(len(examples)), key=lambda i: len(examples[i].windows))
         answers = np.zeros((len(examples), len(self.task.labels)), np.float32)
         for at in range(0, len(order), self.a.batch):
             some = order[at : at + self.a.batch]
-            logits = self.logits([examples[i] for i in some]).float()
-            answers[some] = (torch.sigmoid(logits) if self.a.multi_label else torch.softmax(logits, 1)).cpu().numpy()
-        return score.figures(answers, np.stack([n.target for n in examples]) > 0, self.a.multi_label)
+            answers[some] = self.logits([examples[i] for i in some]).float().cpu().numpy()
+        return answers
 
     def go(self) -> dict[str, float]:
         """Trains until it gets no better; answers the best epoch's figures."""
         self.resume()
         while self.epoch < self.a.epochs and self.epoch - self.best.get("epoch", 0) < self.a.patience:
             loss = self.train_epoch()
-            found = self.measure(self.task.aside)
-            self.log.add("epoch", seed=self.seed, epoch=self.epoch, loss=loss, **found)
-            if found["macro_f1"] > self.best.get("macro_f1", -1):
+            found = figures(self.answers(self.task.aside), self.task.aside, self.a) if self.task.aside else {}
+            self.log.add("epoch", model=self.name, epoch=self.epoch, loss=loss, **found)
+            if not found or found["macro_f1"] > self.best.get("macro_f1", -1):
                 self.best = {"epoch": self.epoch, **found}
                 write(self.dir / "model", self.model, self.task, self.a)
             state = {"epoch": self.epoch, "step": self.step, "best": self.best, "labels": self.task.labels}
@@ -232,11 +242,35 @@ class Trainer:
             raise SystemExit(f"{self.dir}/checkpoint is of other labels: give the same flags, or another --out")
         checkpoint.restore(tensors, state["step"], self.model, self.optimizer, self.names)
         self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
-        self.log.add("resume", seed=self.seed, epoch=self.epoch)
+        self.log.add("resume", model=self.name, epoch=self.epoch)
 
-    def measure_best(self) -> dict[str, float]:
+    def measure(self) -> np.ndarray:
+        """The best epoch's logits of the notes to measure on."""
         bert.load(self.dir / "model", self.model)
-        return self.measure(self.task.measured)
+        return self.answers(self.task.measured)
+
+
+def figures(logits: np.ndarray, examples: list[Note], a: argparse.Namespace) -> dict[str, float]:
+    z = torch.from_numpy(logits)
+    answers = (torch.sigmoid(z) if a.multi_label else torch.softmax(z, 1)).numpy()
+    return score.figures(answers, np.stack([n.target for n in examples]) > 0, a.multi_label)
+
+
+def out_of_fold(a: argparse.Namespace, tokenizer: wordpiece.WordPiece, most: int, log: journal.Journal) -> dict[str, float]:
+    """Trains a model for each fold and writes what it says of the notes that it did not learn; answers the figures over all."""
+    lines, logits, examples = [], [], []
+    for fold in range(a.folds):
+        task = Task(a, tokenizer, most, fold)
+        trainer = Trainer(a, task, 1, log, f"fold-{fold + 1}")
+        trainer.go()
+        logits.append(trainer.measure())
+        examples += task.measured
+        lines += [[row, *map("{:.6g}".format, z)] for row, z in zip(task.rows, logits[-1])]
+    with open(a.out / "scores.csv", "w", encoding="utf-8", newline="") as f:
+        csv.writer(f, lineterminator="\n").writerows([["row", *task.labels], *sorted(lines, key=lambda line: int(line[0]))])
+    found = figures(np.concatenate(logits), examples, a)
+    log.add("folds", notes=len(examples), **found)
+    return found
 
 
 def write(directory: pathlib.Path, model: bert.Classifier, task: Task, a: argparse.Namespace) -> None:
@@ -305,7 +339,7 @@ def arguments() -> argparse.Namespace:
         ("--window", 0, "tokens read at a time; 0: 512, or what the model can"),
         ("--windows", 3, "of a note in a training step; 0: all"), ("--batch", 8, "notes"), ("--epochs", 10, "at most"),
         ("--patience", 3, "epochs without a better one"), ("--seeds", 3, "how many"),
-        ("--unlabelled-most", 5000, "texts"),
+        ("--unlabelled-most", 5000, "texts"), ("--folds", 0, "models that each leave a part of the notes unlearnt; 0: none"),
     ):
         p.add_argument(name, type=int, default=default, help=f"{what} (default %(default)s)")
     p.add_argument("--overlap", type=int, help="tokens that windows share (default: 124, or half a window)")
@@ -313,7 +347,7 @@ def arguments() -> argparse.Namespace:
         ("--lr", 5e-5, "of the highest layer; a small model wants ten times that"), ("--head-lr", 5e-4, "of the head"),
         ("--layer-decay", 0.85, "of the rate, by layer"),
         ("--warmup", 0.1, "share of the steps"), ("--weight-decay", 0.01, "AdamW's"), ("--dropout", 0.1, "share"),
-        ("--gamma", 2.0, "of the focal loss"), ("--validation", 0.1, "share of the notes kept aside"),
+        ("--gamma", 2.0, "of the focal loss"), ("--validation", 0.1, "share of the notes kept aside; 0: none"),
         ("--teacher-weight", 0.5, "of a text that the teacher answered, a labelled note's being 1"),
     ):
         p.add_argument(name, type=float, default=default, help=f"{what} (default %(default)s)")
@@ -325,20 +359,29 @@ def main() -> None:
     a = arguments()
     if a.measure and not a.split or bool(a.teacher) != bool(a.unlabelled):
         raise SystemExit("--measure needs --split; --teacher and --unlabelled need each other")
+    if a.folds == 1 or a.folds and a.teacher:
+        raise SystemExit("--folds: want 2 or more, and no --teacher, which has seen the notes of every fold")
+    if not a.validation and a.seeds > 1:
+        raise SystemExit("--validation 0 leaves nothing to choose among several --seeds by")
     tokenizer = wordpiece.WordPiece.read(a.start, a.case)
-    task = Task(a, tokenizer, bert.Shape.read(a.start).max_position_embeddings)
+    most = bert.Shape.read(a.start).max_position_embeddings
+    task = Task(a, tokenizer, most)
     log = journal.Journal(a.out / "log.jsonl", 0)
     log.add("begin", learnt=len(task.train), kept_aside=len(task.aside), measured=len(task.measured), labels=len(task.labels),
             window=task.window, overlap=task.overlap)
     found = {}
     for seed in range(1, a.seeds + 1):
-        trainer = Trainer(a, task, seed, log)
-        found[seed] = {"validation": trainer.go(), **({"measured": trainer.measure_best()} if a.measure else {})}
-    by_figure = sorted(found, key=lambda seed: found[seed]["validation"]["macro_f1"])
+        trainer = Trainer(a, task, seed, log, f"seed-{seed}")
+        found[seed] = {"validation": trainer.go()}
+        if a.measure:
+            found[seed]["measured"] = figures(trainer.measure(), task.measured, a)
+    by_figure = sorted(found, key=lambda seed: found[seed]["validation"].get("macro_f1", 0))
     median = by_figure[(len(by_figure) - 1) // 2]
     for file in (a.out / f"seed-{median}" / "model").iterdir():
         shutil.copy(file, a.out / file.name)
     report = {"seed": median, "median": found[median], "seeds": found, "window": task.window, "overlap": task.overlap}
+    if a.folds:
+        report["folds"] = out_of_fold(a, tokenizer, most, log)
     (a.out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps({"seed": median, **found[median]}))
     flags = f" --pool {a.pool}" * (a.pool != "first") + " --no-pooler" * a.no_pooler

@@ -41,7 +41,17 @@ def fold(text: str) -> str:
 
 def kept_aside(e: Example, share: float) -> bool:
     """Whether an example is one to validate on: by its text, so that equal texts are on one side."""
-    return int.from_bytes(hashlib.sha256(fold(e.text).encode()).digest()[:4], "big") < share * 2**32
+    return digest(e)[0] < share * 2**32
+
+
+def fold_of(e: Example, folds: int) -> int:
+    """Which of the folds an example is in, by its text too, and apart from whether it is kept aside."""
+    return digest(e)[1] % folds
+
+
+def digest(e: Example) -> tuple[int, int]:
+    found = hashlib.sha256(fold(e.text).encode()).digest()
+    return int.from_bytes(found[:4], "big"), int.from_bytes(found[4:8], "big")
 
 
 def windows(n: int, most: int, overlap: int) -> list[tuple[int, int]]:
