@@ -229,14 +229,7 @@ func measureEncoder(t *testing.T, add adder) {
 	e.Layers, e.Hidden, e.Heads, e.Intermediate, e.Positions = 12, 768, 12, 3072, 512
 	e.Window = weights.Window{Tokens: 512, Overlap: 124, Combine: weights.MeanPooled}
 	dir := encoderBundle(t, e)
-	path, err := chromiumPath()
-	if err != nil {
-		missing(t, "no Chromium", err)
-	}
-	ctx, stop, err := startChromium(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx, stop := ownBrowser(t)
 	defer stop()
 	s := encoderServer(t, dir)
 	for visit, name := range []string{"empty cache", "HTTP cache", "offline store", "offline store"} {

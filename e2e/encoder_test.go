@@ -403,14 +403,7 @@ func TestLargeModel(t *testing.T) {
 // the model takes, and then takes a smaller one.
 func TestMemoryIsRefused(t *testing.T) {
 	s := encoderServer(t, encoderBundle(t, large()), shipped)
-	path, err := chromiumPath()
-	if err != nil {
-		missing(t, "no Chromium", err)
-	}
-	ctx, stop, err := startChromium(path, chromedp.Flag("js-flags", "--wasm-max-mem-pages=400"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx, stop := ownBrowser(t, "js-flags=--wasm-max-mem-pages=400")
 	defer stop()
 	for _, query := range []string{"?threads=1", "?threads=2"} {
 		tab := &tab{outer: attach(t, ctx, chromedp.WithNewBrowserContext())}

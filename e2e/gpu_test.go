@@ -18,7 +18,7 @@ import (
 // openOnGPU loads the page in the Chromium that has WebGPU.
 func openOnGPU(t testing.TB, address string) *tab {
 	t.Helper()
-	tab := &tab{outer: attach(t, chromiumGPU.get(t), chromedp.WithNewBrowserContext())}
+	tab := &tab{outer: attach(t, withGPU.get(t), chromedp.WithNewBrowserContext())}
 	tab.outer.open(address)
 	tab.find()
 	return tab

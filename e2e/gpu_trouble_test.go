@@ -1,9 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -135,30 +135,19 @@ func TestGPUIsLate(t *testing.T) {
 	tab.frame.quiet()
 }
 
-// alone is a Chromium with WebGPU of this test alone, which treats tabs that nobody sees as browsers do.
-func alone(t *testing.T) *shared {
-	path, err := chromiumPath()
-	if err != nil {
-		missing(t, "no Chromium (Debian: apt-get install chromium)", err)
-	}
-	flags := slices.Clone(chromiumGPU.flags)
-	for _, flag := range []string{"disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding"} {
-		flags = append(flags, chromedp.Flag(flag, false))
-	}
-	own := &shared{}
-	own.once.Do(func() { own.ctx, own.stop, own.err = startChromium(path, flags...) })
-	if own.err != nil {
-		t.Fatal(own.err)
-	}
-	t.Cleanup(own.stop)
-	return own
+// likeUsers is a Chromium with WebGPU of this test alone, which treats tabs that nobody sees as browsers do.
+func likeUsers(t *testing.T) context.Context {
+	ctx, stop := ownBrowser(t, "enable-unsafe-webgpu",
+		"disable-background-timer-throttling=", "disable-backgrounding-occluded-windows=", "disable-renderer-backgrounding=")
+	t.Cleanup(stop)
+	return ctx
 }
 
 // TestGPUOfAHiddenTab: a tab that nobody sees is answered all the same, and in time where its GPU is silent.
 func TestGPUOfAHiddenTab(t *testing.T) {
 	dir := encoderBundle(t, invented.Tiny())
 	want, s := nativeAnswers(t, dir, encoderNotes()[:3]), encoderServer(t, dir)
-	tab := &tab{outer: attach(t, alone(t).get(t))}
+	tab := &tab{outer: attach(t, likeUsers(t))}
 	tab.outer.open(s.url() + "?device=webgpu")
 	tab.find()
 	tab.readyOnGPU()
@@ -192,7 +181,7 @@ func TestGPUProcessCrashes(t *testing.T) {
 	dir := encoderBundle(t, invented.Tiny())
 	note := long(20)
 	want, s := nativeAnswers(t, dir, append(encoderNotes()[:2], note)), encoderServer(t, dir)
-	tab := &tab{outer: attach(t, alone(t).get(t))}
+	tab := &tab{outer: attach(t, likeUsers(t))}
 	tab.outer.open(s.url() + "?device=webgpu")
 	tab.find()
 	tab.readyOnGPU()

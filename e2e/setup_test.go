@@ -3,17 +3,15 @@ package e2e
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"sync"
 	"testing"
 
+	"bedside/kernels/chromium"
 	"bedside/tools/page"
 	"bedside/wasm/host"
-
-	"github.com/chromedp/chromedp"
 )
 
 // missing skips the test, or fails it where everything must be there.
@@ -87,7 +85,7 @@ func pageModel(t testing.TB) *host.Model {
 
 // shared is a Chromium that tests share; each opens its own profile in it.
 type shared struct {
-	flags []chromedp.ExecAllocatorOption
+	flags []string
 	once  sync.Once
 	ctx   context.Context
 	stop  func()
@@ -95,13 +93,13 @@ type shared struct {
 }
 
 var (
-	chromium    shared
-	chromiumGPU = shared{flags: []chromedp.ExecAllocatorOption{chromedp.Flag("enable-unsafe-webgpu", true)}}
+	ordinary shared
+	withGPU  = shared{flags: []string{"enable-unsafe-webgpu"}}
 )
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, s := range []*shared{&chromium, &chromiumGPU} {
+	for _, s := range []*shared{&ordinary, &withGPU} {
 		if s.stop != nil {
 			s.stop()
 		}
@@ -112,62 +110,30 @@ func TestMain(m *testing.M) {
 // browser is the Chromium of most tests.
 func browser(t testing.TB) context.Context {
 	t.Helper()
-	return chromium.get(t)
+	return ordinary.get(t)
 }
 
 func (s *shared) get(t testing.TB) context.Context {
 	t.Helper()
-	path, err := chromiumPath()
-	if err != nil {
-		missing(t, "no Chromium (Debian: apt-get install chromium)", err)
-	}
-	s.once.Do(func() {
-		s.ctx, s.stop, s.err = startChromium(path, s.flags...)
-	})
-	if s.err != nil {
-		t.Fatal(s.err)
-	}
+	s.once.Do(func() { s.ctx, s.stop, s.err = chromium.Launch(context.Background(), s.flags...) })
+	launched(t, s.err)
 	return s.ctx
 }
 
-func chromiumPath() (string, error) {
-	if path := os.Getenv("BEDSIDE_CHROMIUM"); path != "" {
-		return path, nil
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("none of chromium, chromium-browser, google-chrome in PATH")
+// ownBrowser is a Chromium of this test alone, with further flags if any, which the test stops.
+func ownBrowser(t testing.TB, flags ...string) (ctx context.Context, stop func()) {
+	t.Helper()
+	ctx, stop, err := chromium.Launch(context.Background(), flags...)
+	launched(t, err)
+	return ctx, stop
 }
 
-// startChromium starts a browser, with further flags if any.
-func startChromium(path string, flags ...chromedp.ExecAllocatorOption) (context.Context, func(), error) {
-	profile, err := os.MkdirTemp("", "bedside-chromium-*")
+func launched(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, chromium.ErrNoBrowser) {
+		missing(t, "the page needs a browser", err)
+	}
 	if err != nil {
-		return nil, nil, err
+		t.Fatal(err)
 	}
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
-		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
-		// Tabs that lie behind others must go on working.
-		chromedp.Flag("disable-background-timer-throttling", true),
-		chromedp.Flag("disable-backgrounding-occluded-windows", true),
-		chromedp.Flag("disable-renderer-backgrounding", true),
-	}
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(options, flags...)...)
-	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
-	end := func() {
-		cancel()
-		stop()
-		os.RemoveAll(profile)
-	}
-	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
-		end()
-		return nil, nil, fmt.Errorf("starting %s: %w", path, err)
-	}
-	return ctx, end, nil
 }

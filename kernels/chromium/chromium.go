@@ -1,76 +1,37 @@
-// Package chromium starts a real Chromium in which devices are tested and measured.
+// Package chromium starts a real Chromium for tests and measurements; nothing that ships links it.
 package chromium
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
-// ErrNoBrowser: there is no Chromium here.
-var ErrNoBrowser = errors.New("chromium: no browser: install Debian's chromium, or name one in BEDSIDE_CHROMIUM")
-
 // Browser is a running Chromium, and a server on this machine for its pages.
 type Browser struct {
-	ctx    context.Context
-	stop   []func()
+	tab    context.Context
+	stop   func()
 	server *httptest.Server
 }
 
-// Start starts a headless Chromium with extra command line flags, such as
-// "js-flags=--no-enable-avx-vnni"; an empty one takes the flag away. Every page comes from pages.
-func Start(ctx context.Context, flags map[string]string, pages http.Handler) (*Browser, error) {
-	path := os.Getenv("BEDSIDE_CHROMIUM")
-	if path == "" {
-		var err error
-		if path, err = exec.LookPath("chromium"); err != nil {
-			return nil, ErrNoBrowser
-		}
-	}
-	profile, err := os.MkdirTemp("", "bedside-kernels-*")
+// Start launches a headless Chromium with further flags; every page comes from pages.
+func Start(ctx context.Context, pages http.Handler, flags ...string) (*Browser, error) {
+	tab, stop, err := Launch(ctx, flags...)
 	if err != nil {
 		return nil, err
 	}
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
-		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.Flag("disable-background-timer-throttling", true),
-		chromedp.Flag("disable-backgrounding-occluded-windows", true),
-		chromedp.Flag("disable-renderer-backgrounding", true),
-	}
-	for name, value := range flags {
-		if value == "" {
-			options = append(options, chromedp.Flag(name, false))
-		} else {
-			options = append(options, chromedp.Flag(name, value))
-		}
-	}
-	allocator, stopAllocator := chromedp.NewExecAllocator(ctx, options...)
-	tab, stopTab := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
-	b := &Browser{ctx: tab, server: httptest.NewServer(pages), stop: []func(){stopTab, stopAllocator}}
-	b.stop = append(b.stop, b.server.Close, func() { os.RemoveAll(profile) })
-	if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil {
-		b.Close()
-		return nil, fmt.Errorf("chromium: starting %s: %w", path, err)
-	}
-	return b, nil
+	return &Browser{tab, stop, httptest.NewServer(pages)}, nil
 }
 
 // Close ends the browser.
 func (b *Browser) Close() {
-	for _, stop := range b.stop {
-		stop()
-	}
+	b.stop()
+	b.server.Close()
 }
 
 // Page is a tab whose script has a function ask, from a message to a promise of its answer.
@@ -82,7 +43,7 @@ type Page struct {
 // Open loads the server's first page in a new tab.
 func (b *Browser) Open() (*Page, error) {
 	p := &Page{}
-	p.ctx, p.close = chromedp.NewContext(b.ctx)
+	p.ctx, p.close = chromedp.NewContext(b.tab)
 	if err := chromedp.Do(p.ctx, chromedp.Navigate(b.server.URL)); err != nil {
 		p.close()
 		return nil, fmt.Errorf("chromium: opening a page: %w", err)

@@ -85,7 +85,7 @@ func TestQuantizeActivated(t *testing.T) {
 			for i, f := range activations {
 				t.Run(fmt.Sprintf("%s/%dx%d", f.name, s.rows, s.columns), func(t *testing.T) {
 					r := rand.New(rand.NewPCG(uint64(s.rows), uint64(s.columns)))
-					x := normals(r, s.rows*s.columns)
+					x := devicetest.Normals(r, s.rows*s.columns)
 					for i := range x {
 						x[i] *= 2
 					}
@@ -94,7 +94,7 @@ func TestQuantizeActivated(t *testing.T) {
 					before := []written{{op.In.Buffer, devicetest.Floats(x)}}
 					var by []float32
 					if i%2 == 0 {
-						by = normals(r, s.columns)
+						by = devicetest.Normals(r, s.columns)
 						op.Multiplier = a.take(4 * s.columns)
 						before = append(before, written{op.Multiplier, devicetest.Floats(by)})
 					}

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 // startBrowser answers with the browser of all tests; without one, a test is skipped, but not in CI.
 func startBrowser(t *testing.T) *chromium.Browser {
 	t.Helper()
-	shared.once.Do(func() { shared.browser, shared.err = chromium.Start(context.Background(), nil) })
+	shared.once.Do(func() { shared.browser, shared.err = chromium.Start(context.Background()) })
 	if errors.Is(shared.err, chromium.ErrNoBrowser) && os.Getenv("CI") == "" {
 		t.Skip(shared.err)
 	}

@@ -95,11 +95,11 @@ func TestMeasure(t *testing.T) {
 	if os.Getenv("BEDSIDE_BENCH") == "" {
 		t.Skip("set BEDSIDE_BENCH=1 to measure")
 	}
-	flags := map[string]string{}
+	var flags []string
 	if f := os.Getenv("BEDSIDE_FLAGS"); f != "" {
-		flags["js-flags"] = f
+		flags = append(flags, "js-flags="+f)
 	}
-	b, err := chromium.Start(context.Background(), flags)
+	b, err := chromium.Start(context.Background(), flags...)
 	if err != nil {
 		t.Fatal(err)
 	}

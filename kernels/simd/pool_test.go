@@ -2,9 +2,7 @@ package simd_test
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"bedside/kernels"
@@ -13,32 +11,14 @@ import (
 )
 
 func TestPool(t *testing.T) {
-	sequences := [][]kernels.Sequence{
+	batches := [][]kernels.Sequence{
 		{{Rows: 1, Keys: 1}},
 		{{Rows: 7, Keys: 3}, {First: 7, Rows: 6, Keys: 6}, {First: 2, Rows: 4, Keys: 4}},
 		{{Rows: 64, Keys: 64}, {First: 64, Rows: 200, Keys: 129}, {First: 263, Rows: 1, Keys: 1}, {First: 264, Rows: 36, Keys: 32}},
 	}
 	each(t, func(t *testing.T, d kernels.Device) {
-		for _, s := range sequences {
-			last := s[len(s)-1]
-			rows := max(13, last.First+last.Rows)
-			for _, columns := range []int{1, 26, 96} {
-				for _, mean := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%dx%d/%v", rows, columns, mean), func(t *testing.T) {
-						compare := devicetest.Same
-						if mean { // sums of at most 32 values of about 1, then of at most 5 of those, over their number
-							compare = devicetest.Within(4e-7, 4e-7)
-						}
-						devicetest.Agree(t, d, []devicetest.Operand{
-							{Data: devicetest.Floats(normals(rand.New(rand.NewPCG(1, 2)), rows*columns))},
-							{Data: make([]byte, 4*len(s)*columns), Compare: compare},
-						}, func(_ kernels.Device, b []kernels.Buffer) []kernels.Op {
-							return []kernels.Op{kernels.Pool{In: kernels.Matrix{Buffer: b[0], Rows: rows, Columns: columns}, Sequences: s, Mean: mean,
-								Out: kernels.Matrix{Buffer: b[1], Rows: len(s), Columns: columns}}}
-						})
-					})
-				}
-			}
+		for _, batch := range batches {
+			devicetest.Pool(t, d, batch)
 		}
 	})
 }

@@ -95,103 +95,29 @@ func (a *allocator) after(program []kernels.Op, b kernels.Buffer, before ...writ
 	return data
 }
 
-// rowKinds fill a row each with numbers of another kind.
-var rowKinds = []struct {
-	name string
-	fill func(r *rand.Rand, x []float32)
-}{
-	{"normal", elements(func(r *rand.Rand) float64 { return r.NormFloat64() })},
-	{"zeros", elements(func(r *rand.Rand) float64 { return 0 })},
-	{"positive", elements(func(r *rand.Rand) float64 { return 3 + r.Float64() })},
-	{"negative", elements(func(r *rand.Rand) float64 { return -r.ExpFloat64() })},
-	{"constant", elements(func(r *rand.Rand) float64 { return 0.1 })},
-	{"halves", func(r *rand.Rand, x []float32) {
-		for i := range x {
-			x[i] = float32(r.IntN(254)-120) / 2
-		}
-		x[0] = 67
-		if len(x) > 1 {
-			x[1] = -60
-		}
-	}},
-	{"outlier", func(r *rand.Rand, x []float32) {
-		for i := range x {
-			x[i] = float32(r.NormFloat64())
-		}
-		x[len(x)/2] = -500
-	}},
-	{"far from 0", elements(func(r *rand.Rand) float64 { return 1000 + r.NormFloat64() })},
-	{"huge", elements(func(r *rand.Rand) float64 { return 1e30 * r.NormFloat64() })},
-	{"tiny", elements(func(r *rand.Rand) float64 { return 1e-30 * r.NormFloat64() })},
-}
-
-// extremeKinds are rows whose quantization is no use, but defined.
-var extremeKinds = append(rowKinds[:len(rowKinds):len(rowKinds)], []struct {
-	name string
-	fill func(r *rand.Rand, x []float32)
-}{
-	{"subnormal", elements(func(r *rand.Rand) float64 { return 1e-41 * r.NormFloat64() })},
-	{"overflow", elements(func(r *rand.Rand) float64 { return 3.4e38 * (2*float64(r.IntN(2)) - 1) })},
-	{"a NaN", func(r *rand.Rand, x []float32) {
-		for i := range x {
-			x[i] = float32(r.NormFloat64())
-		}
-		x[r.IntN(len(x))] = float32(math.NaN())
-	}},
-	{"an infinity", func(r *rand.Rand, x []float32) {
-		for i := range x {
-			x[i] = float32(r.NormFloat64())
-		}
-		x[r.IntN(len(x))] = float32(math.Inf(1))
-	}},
-}...)
-
-func elements(value func(r *rand.Rand) float64) func(*rand.Rand, []float32) {
-	return func(r *rand.Rand, x []float32) {
-		for i := range x {
-			x[i] = float32(value(r))
-		}
-	}
-}
-
-func normals(r *rand.Rand, n int) []float32 {
-	x := make([]float32, n)
-	rowKinds[0].fill(r, x)
-	return x
-}
-
-var rowShapes = []struct{ rows, columns int }{
-	{1, 1}, {13, 1}, {3, 3}, {5, 12}, {1, 16}, {7, 16}, {14, 24}, {12, 26}, {31, 33}, {64, 64}, {15, 384}, {13, 768}, {6, 3072},
-}
-
 // TestQuantize: scale, zero point and every q are the reference's, bit for bit.
 func TestQuantize(t *testing.T) {
 	each(t, func(t *testing.T, d kernels.Device) {
 		l := layoutOf(t, d)
-		for _, s := range rowShapes {
+		for _, s := range devicetest.Shapes {
 			for _, multiplied := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%dx%d/%v", s.rows, s.columns, multiplied), func(t *testing.T) {
-					r := rand.New(rand.NewPCG(uint64(s.rows), uint64(s.columns)))
-					x := make([]float32, s.rows*s.columns)
-					first := r.IntN(len(extremeKinds))
-					kind := func(row int) int { return (first + row) % len(extremeKinds) }
-					for row := range s.rows {
-						extremeKinds[kind(row)].fill(r, x[row*s.columns:][:s.columns])
-					}
+				t.Run(fmt.Sprintf("%dx%d/%v", s.Rows, s.Columns, multiplied), func(t *testing.T) {
+					r := rand.New(rand.NewPCG(uint64(s.Rows), uint64(s.Columns)))
+					x, kind := devicetest.Rows(r, devicetest.ExtremeKinds, r.IntN(len(devicetest.ExtremeKinds)), s.Rows, s.Columns)
 					a := &allocator{Device: d}
-					op := kernels.Quantize{In: a.matrix(s.rows, s.columns), Out: a.quantized(s.rows, s.columns)}
+					op := kernels.Quantize{In: a.matrix(s.Rows, s.Columns), Out: a.quantized(s.Rows, s.Columns)}
 					before := []written{{op.In.Buffer, devicetest.Floats(x)}}
 					var by []float32
 					if multiplied {
-						by = normals(r, s.columns)
-						op.Multiplier = a.take(4 * s.columns)
+						by = devicetest.Normals(r, s.Columns)
+						op.Multiplier = a.take(4 * s.Columns)
 						before = append(before, written{op.Multiplier, devicetest.Floats(by)})
 					}
 					data := a.after([]kernels.Op{op}, op.Out.Buffer, before...)
 					if a.err != nil {
 						t.Fatal(a.err)
 					}
-					l.quantizedAs(t, data, x, by, s.rows, s.columns, func(row int) string { return extremeKinds[kind(row)].name })
+					l.quantizedAs(t, data, x, by, s.Rows, s.Columns, kind)
 				})
 			}
 		}

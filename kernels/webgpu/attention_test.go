@@ -133,7 +133,7 @@ func (c attended) quantized(t *testing.T, d kernels.Device, multiplied bool) {
 	quantize := kernels.Quantize{In: out, Out: kernels.Quantized{Buffer: buffers[3], Rows: rows, Columns: columns}}
 	var by []float32
 	if multiplied {
-		by, quantize.Multiplier = normals(rand.New(rand.NewPCG(1, 2)), columns), buffers[2]
+		by, quantize.Multiplier = devicetest.Normals(rand.New(rand.NewPCG(1, 2)), columns), buffers[2]
 	}
 	if err := errors.Join(d.Write(buffers[0], devicetest.Floats(c.qkv()[:3*rows*columns])), d.Write(buffers[2], devicetest.Floats(by))); err != nil {
 		t.Fatal(err)

@@ -2,13 +2,11 @@ package webgpu_test
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"testing"
 
 	"bedside/kernels"
 	"bedside/kernels/devicetest"
-	"bedside/kernels/reference"
 )
 
 // normBound is what a layer norm may differ from the reference's: so much of what the last step adds
@@ -17,28 +15,28 @@ const normBound = 1e-6
 
 // normal is a layer norm of a matrix, with what came of it.
 type normal struct {
-	op                 kernels.Normalize
-	x, gamma, beta, by []float32
-	out                []float32
-	quantized          []byte
+	devicetest.Norm
+	op        kernels.Normalize
+	by, out   []float32
+	quantized []byte
 }
 
 // TestNormalize: floats within the bound; what is quantized in the same pass is the quantization of these
 // floats.
 func TestNormalize(t *testing.T) {
 	each(t, func(t *testing.T, d kernels.Device) {
-		for i, s := range rowShapes {
-			kind := func(row int) string { return rowKinds[(i+row)%len(rowKinds)].name }
+		for i, s := range devicetest.Shapes {
 			for variant := range 3 { // floats alone, quantized, multiplied and quantized
-				t.Run(fmt.Sprintf("%dx%d/%d", s.rows, s.columns, variant), func(t *testing.T) {
-					n := newNormal(s.rows, s.columns, i)
+				t.Run(fmt.Sprintf("%dx%d/%d", s.Rows, s.Columns, variant), func(t *testing.T) {
+					r := rand.New(rand.NewPCG(uint64(s.Rows), uint64(s.Columns)))
+					n := &normal{Norm: devicetest.NewNorm(r, i, s.Rows, s.Columns)}
 					if variant == 2 {
-						n.by = normals(rand.New(rand.NewPCG(3, 4)), s.columns)
+						n.by = devicetest.Normals(rand.New(rand.NewPCG(3, 4)), s.Columns)
 					}
 					n.run(t, d, (i+variant)%2 == 0, variant > 0)
-					n.holds(t, kind)
+					n.Holds(t, n.out, n.op.Norm.Epsilon, normBound)
 					if variant > 0 {
-						if err := quantizedAs(n.quantized, n.out, n.by, s.rows, s.columns, kind); err != nil {
+						if err := quantizedAs(n.quantized, n.out, n.by, s.Rows, s.Columns, n.Kind); err != nil {
 							t.Error(err)
 						}
 					}
@@ -48,59 +46,31 @@ func TestNormalize(t *testing.T) {
 	})
 }
 
-// newNormal has rows of all kinds, from the i-th on.
-func newNormal(rows, columns, i int) *normal {
-	r := rand.New(rand.NewPCG(uint64(rows), uint64(columns)))
-	n := &normal{x: make([]float32, rows*columns), gamma: normals(r, columns), beta: normals(r, columns)}
-	for row := range rows {
-		rowKinds[(i+row)%len(rowKinds)].fill(r, n.x[row*columns:][:columns])
-	}
-	n.op.In.Rows, n.op.In.Columns = rows, columns
-	n.op.Norm.Epsilon = 1e-12
-	return n
-}
-
 func (n *normal) run(t *testing.T, d kernels.Device, inPlace, quantizes bool) {
 	t.Helper()
-	rows, columns := n.op.In.Rows, n.op.In.Columns
-	b, err := d.Allocate(len(n.x)*4, len(n.x)*4, columns*4, columns*4, columns*4, d.QuantizedBytes(rows, columns))
+	b, err := d.Allocate(len(n.X)*4, len(n.X)*4, n.Columns*4, n.Columns*4, n.Columns*4, d.QuantizedBytes(n.Rows, n.Columns))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, v := range [][]float32{n.x, nil, n.gamma, n.beta, n.by} {
+	for i, v := range [][]float32{n.X, nil, n.Gamma, n.Beta, n.by} {
 		if err := d.Write(b[i], devicetest.Floats(v)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	n.op.In.Buffer, n.op.Out, n.op.Norm.Gamma, n.op.Norm.Beta = b[0], n.op.In, b[2], b[3]
-	n.op.Out.Buffer = b[1]
-	if inPlace {
-		n.op.Out.Buffer = b[0]
+	n.op.In = kernels.Matrix{Buffer: b[0], Rows: n.Rows, Columns: n.Columns}
+	n.op.Norm = kernels.Norm{Gamma: b[2], Beta: b[3], Epsilon: 1e-12}
+	n.op.Out = n.op.In
+	if !inPlace {
+		n.op.Out.Buffer = b[1]
 	}
 	if n.by != nil {
 		n.op.Multiplier = b[4]
 	}
 	if quantizes {
-		n.op.Quantized = kernels.Quantized{Buffer: b[5], Rows: rows, Columns: columns}
+		n.op.Quantized = kernels.Quantized{Buffer: b[5], Rows: n.Rows, Columns: n.Columns}
 	}
 	devicetest.Run(t, d, []kernels.Op{n.op})
-	got := [][]byte{make([]byte, len(n.x)*4), make([]byte, b[5].Bytes)}
+	got := [][]byte{make([]byte, len(n.X)*4), make([]byte, b[5].Bytes)}
 	devicetest.Read(t, d, got, []kernels.Buffer{n.op.Out.Buffer, b[5]})
 	n.out, n.quantized = devicetest.AsFloats(got[0]), got[1]
-}
-
-func (n *normal) holds(t *testing.T, kind func(row int) string) {
-	t.Helper()
-	columns := n.op.In.Columns
-	want := make([]float32, columns)
-	for row := range n.op.In.Rows {
-		reference.Normalize(want, n.x[row*columns:][:columns], n.gamma, n.beta, n.op.Norm.Epsilon)
-		for c, w := range want {
-			b := math.Abs(float64(n.beta[c]))
-			parts := math.Abs(float64(n.gamma[c])) + math.Abs(float64(w-n.beta[c])) + b
-			if got := n.out[row*columns+c]; !(math.Abs(float64(got)-float64(w)) <= normBound*parts) {
-				t.Fatalf("row %d (%s), column %d is %g, want %g", row, kind(row), c, got, w)
-			}
-		}
-	}
 }

@@ -13,68 +13,16 @@ import (
 	"bedside/kernels/reference"
 )
 
-// rowKinds fill a row each with numbers of another kind.
-var rowKinds = []struct {
-	name string
-	fill func(r *rand.Rand, x []float32)
-}{
-	{"normal", elements(func(r *rand.Rand) float64 { return r.NormFloat64() })},
-	{"zeros", elements(func(r *rand.Rand) float64 { return 0 })},
-	{"positive", elements(func(r *rand.Rand) float64 { return 3 + r.Float64() })},
-	{"negative", elements(func(r *rand.Rand) float64 { return -r.ExpFloat64() })},
-	{"constant", elements(func(r *rand.Rand) float64 { return 0.1 })},
-	{"halves", func(r *rand.Rand, x []float32) {
-		for i := range x {
-			x[i] = float32(r.IntN(254)-120) / 2
-		}
-		x[0] = 67
-		if len(x) > 1 {
-			x[1] = -60
-		}
-	}},
-	{"outlier", func(r *rand.Rand, x []float32) {
-		for i := range x {
-			x[i] = float32(r.NormFloat64())
-		}
-		x[len(x)/2] = -500
-	}},
-	{"far from 0", elements(func(r *rand.Rand) float64 { return 1000 + r.NormFloat64() })},
-	{"huge", elements(func(r *rand.Rand) float64 { return 1e30 * r.NormFloat64() })},
-	{"tiny", elements(func(r *rand.Rand) float64 { return 1e-30 * r.NormFloat64() })},
-}
-
-func elements(value func(r *rand.Rand) float64) func(*rand.Rand, []float32) {
-	return func(r *rand.Rand, x []float32) {
-		for i := range x {
-			x[i] = float32(value(r))
-		}
-	}
-}
-
-func normals(r *rand.Rand, n int) []float32 {
-	x := make([]float32, n)
-	rowKinds[0].fill(r, x)
-	return x
-}
-
-var rowShapes = []struct{ rows, columns int }{
-	{1, 1}, {13, 1}, {3, 3}, {5, 12}, {1, 16}, {7, 16}, {14, 24}, {12, 26}, {31, 33}, {64, 64}, {15, 384}, {13, 768}, {6, 3072},
-}
-
 // TestQuantize: scale, zero point and every q are the reference's.
 func TestQuantize(t *testing.T) {
 	each(t, func(t *testing.T, d kernels.Device) {
-		for i, s := range rowShapes {
-			t.Run(fmt.Sprintf("%dx%d", s.rows, s.columns), func(t *testing.T) {
-				r := rand.New(rand.NewPCG(uint64(s.rows), uint64(s.columns)))
-				x := make([]float32, s.rows*s.columns)
-				for row := range s.rows {
-					rowKinds[(i+row)%len(rowKinds)].fill(r, x[row*s.columns:][:s.columns])
-				}
-				kind := func(row int) string { return rowKinds[(i+row)%len(rowKinds)].name }
-				for _, by := range [][]float32{nil, normals(r, s.columns)} {
-					data := quantized(t, d, kernels.Identity, x, by, s.rows, s.columns)
-					if err := quantizedAs(data, x, by, s.rows, s.columns, kind); err != nil {
+		for i, s := range devicetest.Shapes {
+			t.Run(fmt.Sprintf("%dx%d", s.Rows, s.Columns), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(uint64(s.Rows), uint64(s.Columns)))
+				x, kind := devicetest.Rows(r, devicetest.Kinds, i, s.Rows, s.Columns)
+				for _, by := range [][]float32{nil, devicetest.Normals(r, s.Columns)} {
+					data := quantized(t, d, kernels.Identity, x, by, s.Rows, s.Columns)
+					if err := quantizedAs(data, x, by, s.Rows, s.Columns, kind); err != nil {
 						t.Errorf("multiplied %v: %v", by != nil, err)
 					}
 				}
@@ -91,13 +39,13 @@ func TestQuantizeActivated(t *testing.T) {
 			for i, s := range []struct{ rows, columns int }{{1, 1}, {3, 3}, {5, 24}, {13, 26}, {7, 768}, {6, 3072}} {
 				t.Run(fmt.Sprintf("%d/%dx%d", f, s.rows, s.columns), func(t *testing.T) {
 					r := rand.New(rand.NewPCG(uint64(s.rows), uint64(s.columns)))
-					x := normals(r, s.rows*s.columns)
+					x := devicetest.Normals(r, s.rows*s.columns)
 					for i := range x {
 						x[i] *= 2
 					}
 					var by []float32
 					if i%2 == 0 {
-						by = normals(r, s.columns)
+						by = devicetest.Normals(r, s.columns)
 					}
 					buffers, err := d.Allocate(4 * len(x))
 					if err != nil {

@@ -42,19 +42,21 @@ func eachSmall(t *testing.T, test func(t *testing.T, d kernels.Device)) {
 func TestSplit(t *testing.T) {
 	eachSmall(t, func(t *testing.T, d kernels.Device) {
 		r := rand.New(rand.NewPCG(7, 7))
-		for _, c := range []linearCase{{3, 64, 200, "absent", false, true}, {3, 64, 200, "out", true, true}, {5, 33, 257, "present", true, false}, {1, 120, 129, "present", false, false}} {
-			t.Run(c.String(), func(t *testing.T) {
-				c.sums(t, d, r)
-				c.floats(t, d, r)
-			})
+		for _, c := range []devicetest.Linear{
+			{Rows: 3, In: 64, Out: 200, Residual: "absent", Multiplied: true}, {Rows: 3, In: 64, Out: 200, Residual: "out", AtOnce: true, Multiplied: true},
+			{Rows: 5, In: 33, Out: 257, Residual: "present", AtOnce: true}, {Rows: 1, In: 120, Out: 129, Residual: "present"},
+		} {
+			t.Run(c.String(), func(t *testing.T) { c.Agree(t, d) })
 		}
-		for _, residual := range []string{"absent", "present", "out"} {
-			t.Run("float, residual "+residual, func(t *testing.T) { testLinearFloat(t, d, 3, 25, 150, residual) })
+		for _, residual := range devicetest.Residuals {
+			t.Run("float, residual "+residual, func(t *testing.T) { devicetest.LinearFloat{Rows: 3, In: 25, Out: 150, Residual: residual}.Agree(t, d) })
 		}
 		// 400 rows of 30 int8 lie in one buffer and two bindings; 1000, or 400 of float32, in several buffers too. Rows lie across.
-		for _, tables := range [][3]table{
-			{{400, true}, {24, true}, {2, true}}, {{1000, true}, {400, true}, {2, true}}, {{24, true}, {1000, true}, {2, true}},
-			{{400, false}, {400, false}, {400, false}}, {{1000, false}, {400, true}, {2, false}}, {{2, false}, {2, true}, {1000, true}},
+		int8s := func(rows int) devicetest.Table { return devicetest.Table{Rows: rows, Packed: true} }
+		floats := func(rows int) devicetest.Table { return devicetest.Table{Rows: rows} }
+		for _, tables := range [][3]devicetest.Table{
+			{int8s(400), int8s(24), int8s(2)}, {int8s(1000), int8s(400), int8s(2)}, {int8s(24), int8s(1000), int8s(2)},
+			{floats(400), floats(400), floats(400)}, {floats(1000), int8s(400), floats(2)}, {floats(2), int8s(2), int8s(1000)},
 		} {
 			t.Run(fmt.Sprintf("embed %v", tables), func(t *testing.T) { testEmbed(t, d, 40, 30, tables) })
 		}

@@ -220,75 +220,31 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 	for _, t := range model.Trials {
 		result.Trials = append(result.Trials, trial(t))
 	}
-	evaluations, data := in.cited, in.data
+	evaluations, data, searched := in.cited, in.data, c.searched(in, model)
 	if in.kept != nil {
 		report, err := c.measure(ctx, in, model)
 		if err != nil {
 			return err
 		}
 		result.Measured = &report
-		protocol := fmt.Sprintf("part %q of the split, unseen by training, calibration and thresholds", c.Measure)
-		if n := in.seenBefore(); n > 0 {
-			protocol = fmt.Sprintf("part %q of the split, %d of whose notes also stand in the part trained on", c.Measure, n)
-		}
-		evaluations = append([]weights.Evaluation{evaluate.Evaluation(protocol, report)}, evaluations...)
-	}
-	training := fmt.Sprintf("Settings tried by %d-fold cross-validation: %d. Chosen by macro-F1: %s, with macro-F1 %.3f and micro-F1 %.3f on held-out folds.",
-		c.Folds, len(model.Trials), model.Best.Candidate, model.Best.MacroF1, model.Best.MicroF1)
-	if len(model.Trials) == 1 {
-		training = fmt.Sprintf("Settings: %s, with macro-F1 %.3f and micro-F1 %.3f on the held-out folds of %d that calibration and thresholds come from.",
-			model.Best.Candidate, model.Best.MacroF1, model.Best.MicroF1, c.Folds)
-	}
-	top := slices.MaxFunc(model.Trials, func(a, b train.Trial) int { return cmp.Compare(a.MacroF1, b.MacroF1) })
-	if top.MacroF1 > model.Best.MacroF1 {
-		kept := "cheaper features were"
-		if in.encoder != nil {
-			kept = "smaller hidden layer was"
-		}
-		training += fmt.Sprintf(" %s reached macro-F1 %.3f and micro-F1 %.3f; the %s kept.", top.Candidate, top.MacroF1, top.MicroF1, kept)
+		evaluations = append([]weights.Evaluation{evaluate.Evaluation(c.protocol(in), report)}, evaluations...)
 	}
 	if c.Refit {
 		var err error
-		if data, err = c.load(""); err != nil {
+		if data, model, err = c.refit(ctx, in, model.Best.Candidate); err != nil {
 			return err
 		}
-		settings := in.settings.Only(model.Best.Candidate)
-		settings.Also = beside(data, in.also)
-		if model, err = in.train(ctx, data, settings); err != nil {
-			return err
-		}
-		if in.kept != nil {
-			training += fmt.Sprintf(" The figures on part %q are of that model.", c.Measure)
-		}
-		training += " The shipped model was then fitted on all examples with the same settings."
 	}
-	training += c.alsoLearnt(len(beside(data, in.also)))
-	if v := in.settings.Words(); v != nil {
-		training += fmt.Sprintf(" Single words share what they learn through vectors of %d words, made of texts without labels, so that words no note used are judged by words used alike.", len(v.Words))
-	}
-	manifest, tensors := model.Bundle(c.Precision)
-	if in.encoder != nil {
-		frozen, err := in.encoder.Tensors(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.Encoder, err)
-		}
-		tensors = append(frozen, tensors...)
-		manifest.Encoder = headed(in.encoder, model)
-		if model.Hidden != nil {
-			training += fmt.Sprintf(" Between encoder and head stands a hidden layer of %d units (tanh), fitted with the head and shipped in %s as the encoder's pooler.",
-				model.Best.Candidate.Hidden, manifest.Encoder.Weights)
-		}
-		training += fmt.Sprintf(" The encoder is that of %s, and stayed as it was.", in.encoder.Manifest.Name)
+	manifest, tensors, err := c.assemble(ctx, in, model)
+	if err != nil {
+		return err
 	}
 	a := in.about
 	manifest.Name, manifest.Title, manifest.Question = a.Name, a.Title, a.Question
 	manifest.Card = weights.Card{
 		Summary: a.Summary, IntendedUse: a.IntendedUse, Limits: a.Limits,
 		Data:     c.sources(in, data),
-		Training: training, Refitted: c.Refit, Evaluations: evaluations,
-	}
-	if in.encoder != nil {
-		manifest.Card.Data = append(manifest.Card.Data, in.encoder.Manifest.Card.Data...)
+		Training: searched + c.fitted(in, data, model, manifest), Refitted: c.Refit, Evaluations: evaluations,
 	}
 	if err := bundle.Write(c.Out, manifest, tensors); err != nil {
 		return err
@@ -296,20 +252,103 @@ func (c *trainCommand) finish(ctx context.Context, s streams, in input, model *t
 	if err := os.WriteFile(filepath.Join(c.Out, bundle.CardFile), card.Markdown(manifest), 0o644); err != nil {
 		return err
 	}
-	result.Examples, result.Skipped, result.Labels = len(data.Examples), data.Skipped, len(data.Labels)
-	for _, v := range model.Vocabularies {
-		result.Features += len(v.Keys)
-	}
-	if model.Lexicon != nil {
-		result.Features += len(model.Lexicon.Keys)
-	}
-	if in.encoder != nil {
-		result.Features = in.encoder.Width()
-	}
+	result.Examples, result.Skipped, result.Labels, result.Features = len(data.Examples), data.Skipped, len(data.Labels), features(in, model)
 	return c.print(s, result)
 }
 
-// sources lists the data, then the texts learnt from beside it.
+// protocol says on the card what the figures on the part kept aside are worth.
+func (c *trainCommand) protocol(in input) string {
+	if n := in.seenBefore(); n > 0 {
+		return fmt.Sprintf("part %q of the split, %d of whose notes also stand in the part trained on", c.Measure, n)
+	}
+	return fmt.Sprintf("part %q of the split, unseen by training, calibration and thresholds", c.Measure)
+}
+
+// searched says on the card how the settings were chosen.
+func (c *trainCommand) searched(in input, model *train.Model) string {
+	best := model.Best
+	said := fmt.Sprintf("Settings tried by %d-fold cross-validation: %d. Chosen by macro-F1: %s, with macro-F1 %.3f and micro-F1 %.3f on held-out folds.",
+		c.Folds, len(model.Trials), best.Candidate, best.MacroF1, best.MicroF1)
+	if len(model.Trials) == 1 {
+		said = fmt.Sprintf("Settings: %s, with macro-F1 %.3f and micro-F1 %.3f on the held-out folds of %d that calibration and thresholds come from.",
+			best.Candidate, best.MacroF1, best.MicroF1, c.Folds)
+	}
+	top := slices.MaxFunc(model.Trials, func(a, b train.Trial) int { return cmp.Compare(a.MacroF1, b.MacroF1) })
+	if top.MacroF1 > best.MacroF1 {
+		kept := "cheaper features were"
+		if in.encoder != nil {
+			kept = "smaller hidden layer was"
+		}
+		said += fmt.Sprintf(" %s reached macro-F1 %.3f and micro-F1 %.3f; the %s kept.", top.Candidate, top.MacroF1, top.MicroF1, kept)
+	}
+	return said
+}
+
+// fitted says on the card what the shipped model was fitted on, and what it is made of.
+func (c *trainCommand) fitted(in input, data *dataset.Dataset, model *train.Model, manifest weights.Manifest) string {
+	said := ""
+	if c.Refit && in.kept != nil {
+		said += fmt.Sprintf(" The figures on part %q are of that model.", c.Measure)
+	}
+	if c.Refit {
+		said += " The shipped model was then fitted on all examples with the same settings."
+	}
+	said += c.alsoLearnt(len(beside(data, in.also)))
+	if v := in.settings.Words(); v != nil {
+		said += fmt.Sprintf(" Single words share what they learn through vectors of %d words, made of texts without labels, so that words no note used are judged by words used alike.", len(v.Words))
+	}
+	if in.encoder == nil {
+		return said
+	}
+	if model.Hidden != nil {
+		said += fmt.Sprintf(" Between encoder and head stands a hidden layer of %d units (tanh), fitted with the head and shipped in %s as the encoder's pooler.",
+			model.Best.Candidate.Hidden, manifest.Encoder.Weights)
+	}
+	return said + fmt.Sprintf(" The encoder is that of %s, and stayed as it was.", in.encoder.Manifest.Name)
+}
+
+// refit fits the chosen settings on every part of the split.
+func (c *trainCommand) refit(ctx context.Context, in input, chosen train.Candidate) (*dataset.Dataset, *train.Model, error) {
+	data, err := c.load("")
+	if err != nil {
+		return nil, nil, err
+	}
+	settings := in.settings.Only(chosen)
+	settings.Also = beside(data, in.also)
+	model, err := in.train(ctx, data, settings)
+	return data, model, err
+}
+
+// assemble is the bundle of the model and, where it is a head, of the encoder that it stands on.
+func (c *trainCommand) assemble(ctx context.Context, in input, model *train.Model) (weights.Manifest, []weights.Values, error) {
+	manifest, tensors := model.Bundle(c.Precision)
+	if in.encoder == nil {
+		return manifest, tensors, nil
+	}
+	frozen, err := in.encoder.Tensors(ctx)
+	if err != nil {
+		return manifest, nil, fmt.Errorf("%s: %w", c.Encoder, err)
+	}
+	manifest.Encoder = headed(in.encoder, model)
+	return manifest, append(frozen, tensors...), nil
+}
+
+// features counts what a model reads of a note: n-grams and phrases, or the elements of its vector.
+func features(in input, model *train.Model) int {
+	if in.encoder != nil {
+		return in.encoder.Width()
+	}
+	n := 0
+	for _, v := range model.Vocabularies {
+		n += len(v.Keys)
+	}
+	if model.Lexicon != nil {
+		n += len(model.Lexicon.Keys)
+	}
+	return n
+}
+
+// sources lists the data, then the texts learnt from beside it, and what the encoder was made of.
 func (c *trainCommand) sources(in input, data *dataset.Dataset) []weights.Data {
 	a := in.about
 	out := []weights.Data{{
@@ -329,6 +368,9 @@ func (c *trainCommand) sources(in input, data *dataset.Dataset) []weights.Data {
 			Name: cmp.Or(a.Words.Name, filepath.Base(c.Words)), Licence: cmp.Or(a.Words.Licence, "not stated"),
 			Rows: len(v.Words), SHA256: v.SHA256,
 		})
+	}
+	if in.encoder != nil {
+		out = append(out, in.encoder.Manifest.Card.Data...)
 	}
 	return out
 }

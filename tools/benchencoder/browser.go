@@ -6,9 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -16,6 +13,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"bedside/kernels/chromium"
 )
 
 // browser is a Chromium of its own with a fresh profile.
@@ -29,59 +28,13 @@ type browser struct {
 // one file of 110 MB.
 const cacheBytes = 2 << 30
 
-// start runs Chromium with extra flags, such as "js-flags=--no-enable-avx-vnni"; one without a value behind its = is taken away.
-func start(ctx context.Context, extra []string) (*browser, error) {
-	path, err := chromium()
+// start runs Chromium with further flags, such as "js-flags=--no-enable-avx-vnni".
+func start(ctx context.Context, flags []string) (*browser, error) {
+	own, stop, err := chromium.Launch(ctx, append([]string{fmt.Sprintf("disk-cache-size=%d", int64(cacheBytes)-1)}, flags...)...)
 	if err != nil {
 		return nil, err
 	}
-	profile, err := os.MkdirTemp("", "bedside-bench-*")
-	if err != nil {
-		return nil, err
-	}
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.Headless, chromedp.NoSandbox, chromedp.NoFirstRun,
-		chromedp.Flag("disk-cache-size", fmt.Sprint(int64(cacheBytes)-1)),
-	}
-	for _, flag := range []string{"disable-gpu", "disable-quic", "disable-background-networking", "disable-component-update",
-		"disable-sync", "disable-dev-shm-usage", "disable-background-timer-throttling",
-		"disable-backgrounding-occluded-windows", "disable-renderer-backgrounding"} {
-		options = append(options, chromedp.Flag(flag, true))
-	}
-	for _, flag := range extra {
-		if name, value, ok := strings.Cut(flag, "="); ok && value == "" {
-			options = append(options, chromedp.Flag(name, false))
-		} else if ok {
-			options = append(options, chromedp.Flag(name, value))
-		} else {
-			options = append(options, chromedp.Flag(name, true))
-		}
-	}
-	allocator, stop := chromedp.NewExecAllocator(ctx, options...)
-	own, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
-	b := &browser{ctx: own, stop: func() {
-		cancel()
-		stop()
-		os.RemoveAll(profile)
-	}}
-	if err := chromedp.Do(own, chromedp.Navigate("about:blank")); err != nil {
-		b.stop()
-		return nil, fmt.Errorf("starting %s: %w", path, err)
-	}
-	b.process = chromedp.FromContext(own).Browser.Process().Pid
-	return b, nil
-}
-
-func chromium() (string, error) {
-	if path := os.Getenv("BEDSIDE_CHROMIUM"); path != "" {
-		return path, nil
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("no Chromium in PATH (Debian: apt-get install chromium)")
+	return &browser{own, stop, chromedp.FromContext(own).Browser.Process().Pid}, nil
 }
 
 // tab is a page in a process of its own.

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"bedside/kernels/chromium"
 )
 
 type options struct {
@@ -52,15 +54,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "benchencoder:", err)
 		os.Exit(1)
 	}
-}
-
-// gpuFlags are of a Chromium with WebGPU that tells what card it has.
-func (o options) gpuFlags() []string {
-	flags := []string{"enable-unsafe-webgpu", "enable-webgpu-developer-features"}
-	if o.GPU {
-		flags = append(flags, "disable-gpu=", "ignore-gpu-blocklist", "use-angle=vulkan", "enable-features=Vulkan")
-	}
-	return flags
 }
 
 func (o options) wants(part string) bool { return slices.Contains(o.Parts, part) }
@@ -119,7 +112,7 @@ func measure(ctx context.Context, o options, s *server, m models, r *Report) err
 	}
 	if o.wants("webgpu") {
 		o.Device = gpu
-		err := with(ctx, o.gpuFlags(), func(b *browser) error { return r.gpuContests(b, s, m, o) })
+		err := with(ctx, chromium.WebGPU(o.GPU), func(b *browser) error { return r.gpuContests(b, s, m, o) })
 		if err != nil {
 			return fmt.Errorf("webgpu: %w", err)
 		}

@@ -15,7 +15,7 @@ const phraseWords = 4
 // PhraseBlock takes notes apart into the phrases of a lexicon.
 var PhraseBlock = Block{Block: weights.Block{Analyzer: weights.Phrase, MinN: 1, MaxN: phraseWords}}
 
-// Lexicon is which phrases speak for which labels, and how loudly: a phrase's level says
+// Lexicon is which phrases are evidence for which labels, and how strong: a phrase's level says
 // what the odds are that a note with it has the label, above Base.
 type Lexicon struct {
 	Keys     []uint64 // ascending
@@ -31,14 +31,14 @@ type Lexicon struct {
 const step = 0.045
 
 // besideUnit is a level's worth beside n-grams, whose rows have length 1: much, for it is
-// known to speak for its label.
+// known to be evidence for its label.
 const besideUnit = 0.2 * step
 
 // least is the smallest probability that an entry is kept for.
 const least = 0.02
 
-// spoken is what one phrase says of one label in the notes learnt from.
-type spoken struct {
+// entry is a phrase and a label, with what the notes learnt from say of them.
+type entry struct {
 	phrase, label int32 // ids in the corpus, and among the labels
 	with, notes   int32 // notes with the phrase and the label; with the phrase
 	odds          float32
@@ -46,19 +46,19 @@ type spoken struct {
 	value         float32
 }
 
-// speech is what phrases say, each phrase's part from start[phrase] to start[phrase+1].
-type speech struct {
-	said  []spoken
-	start []int32
-	prior []float64 // per label, and its log-odds
-	logit []float64
+// tally is the entries of some notes, each phrase's from start[phrase] to start[phrase+1].
+type tally struct {
+	entries []entry
+	start   []int32
+	prior   []float64 // per label, and its log-odds
+	logit   []float64
 }
 
-// trust turns what a phrase says into log-odds: a logistic regression on features of an
-// entry, fitted on notes that the entry was not counted on.
-type trust [trustFeatures]float64
+// weighting turns an entry's features into log-odds: a logistic regression, fitted on notes
+// that the entry was not counted on.
+type weighting [entryFeatures]float64
 
-const trustFeatures = 11
+const entryFeatures = 11
 
 // lexicographer learns lexicons of one corpus and its labels.
 type lexicographer struct {
@@ -89,7 +89,7 @@ func newLexicographer(c *Corpus, labels []string, sets [][]int, beside []int) *l
 	for _, i := range beside {
 		for _, g := range c.notes[i] {
 			for _, l := range sets[i] {
-				x.beside[g.id] = count1(x.beside[g.id], int32(l))
+				x.beside[g.id] = addText(x.beside[g.id], int32(l))
 				texts[g.id]++
 			}
 		}
@@ -102,8 +102,8 @@ func newLexicographer(c *Corpus, labels []string, sets [][]int, beside []int) *l
 	return x
 }
 
-// count1 counts one more text with the label.
-func count1(shares []share, label int32) []share {
+// addText counts one more text with the label; parts are counts meanwhile.
+func addText(shares []share, label int32) []share {
 	for k := range shares {
 		if shares[k].label == label {
 			shares[k].part++
@@ -133,19 +133,19 @@ func (x *lexicographer) likeness(phrase, label int32) (in, of float64) {
 // lexicon knows too much of its own notes.
 func (x *lexicographer) learn(examples, fold []int) (*Lexicon, [][]level) {
 	parts := deal(examples, fold)
-	said := make([]*speech, len(parts))
+	tallies := make([]*tally, len(parts))
 	for p := range parts {
-		said[p] = x.listen(slices.Concat(slices.Concat(parts[:p]...), slices.Concat(parts[p+1:]...)))
+		tallies[p] = x.count(slices.Concat(slices.Concat(parts[:p]...), slices.Concat(parts[p+1:]...)))
 	}
-	t := x.trust(said, parts)
+	w := x.fitWeighting(tallies, parts)
 	held := make([][]level, len(x.sets))
 	for p, part := range parts {
-		l := x.write(said[p], t)
+		l := x.lexicon(tallies[p], w)
 		for _, i := range part {
 			held[i] = l.levels(x.corpus, i)
 		}
 	}
-	return x.write(x.listen(examples), t), held
+	return x.lexicon(x.count(examples), w), held
 }
 
 // deal parts examples by their folds, or in two where they are all of one.
@@ -170,21 +170,21 @@ func deal(examples, fold []int) [][]int {
 // smoothing is the weight of the prior in the share of a phrase's notes with a label.
 const smoothing = 2
 
-// listen counts which labels the notes of each phrase have. What says little is left out:
-// a share near the label's own, or one note alone where the title does not bear it out.
-func (x *lexicographer) listen(examples []int) *speech {
+// count counts which labels the notes of each phrase have. Weak entries are left out: those of
+// a share near the label's own, or of one note where the title does not bear it out.
+func (x *lexicographer) count(examples []int) *tally {
 	notes := make([][]int32, len(x.corpus.keys))
-	s := &speech{start: make([]int32, 1, len(notes)+1), prior: make([]float64, x.labels), logit: make([]float64, x.labels)}
+	t := &tally{start: make([]int32, 1, len(notes)+1), prior: make([]float64, x.labels), logit: make([]float64, x.labels)}
 	for _, i := range examples {
 		for _, g := range x.corpus.notes[i] {
 			notes[g.id] = append(notes[g.id], int32(i))
 		}
 		for _, l := range x.sets[i] {
-			s.prior[l] += 1 / float64(len(examples))
+			t.prior[l] += 1 / float64(len(examples))
 		}
 	}
-	for l, p := range s.prior {
-		s.logit[l] = logit(p)
+	for l, p := range t.prior {
+		t.logit[l] = logit(p)
 	}
 	with, met := make([]int32, x.labels), []int32(nil)
 	for phrase, in := range notes {
@@ -196,43 +196,43 @@ func (x *lexicographer) listen(examples []int) *speech {
 			}
 		}
 		for _, s := range x.beside[phrase] {
-			if s.part > half && with[s.label] == 0 {
+			if s.part > majority && with[s.label] == 0 {
 				met = append(met, s.label)
 			}
 		}
 		slices.Sort(met)
 		for _, l := range met {
-			if n, tells := x.hear(s, int32(phrase), l, with[l], int32(len(in))); tells {
-				s.said = append(s.said, n)
+			if e, ok := x.newEntry(t, int32(phrase), l, with[l], int32(len(in))); ok {
+				t.entries = append(t.entries, e)
 			}
 			with[l] = 0
 		}
 		met = met[:0]
-		s.start = append(s.start, int32(len(s.said)))
+		t.start = append(t.start, int32(len(t.entries)))
 	}
-	return s
+	return t
 }
 
-// Where texts beside the notes say so with more than half of their voices, a phrase speaks
-// for a label that none of its few notes has.
+// A label that none of a phrase's notes has, of which there may be fewNotes, gets an entry all the
+// same where more than a majority of the phrase's texts beside the notes have it.
 const (
-	half = 0.5
-	few  = 2
+	majority = 0.5
+	fewNotes = 2
 )
 
-// hear makes an entry, and says whether it tells something.
-func (x *lexicographer) hear(s *speech, phrase, label, with, notes int32) (n spoken, tells bool) {
-	share := (float64(with) + smoothing*s.prior[label]) / (float64(notes) + smoothing)
+// newEntry makes an entry, where it is not too weak.
+func (x *lexicographer) newEntry(t *tally, phrase, label, with, notes int32) (e entry, ok bool) {
+	share := (float64(with) + smoothing*t.prior[label]) / (float64(notes) + smoothing)
 	odds := logit(share)
-	if with > 0 && (share < 2*least || odds < s.logit[label]+0.4) || with == 0 && notes > few {
-		return n, false
+	if with > 0 && (share < 2*least || odds < t.logit[label]+0.4) || with == 0 && notes > fewNotes {
+		return e, false
 	}
 	in, of := x.likeness(phrase, label)
 	// A phrase of one note is its own, unless all its words are the title's.
 	if with == 1 && in < 1 || with == 0 && in == 0 {
-		return n, false
+		return e, false
 	}
-	return spoken{phrase: phrase, label: label, with: with, notes: notes, odds: float32(odds), in: float32(in), of: float32(of)}, true
+	return entry{phrase: phrase, label: label, with: with, notes: notes, odds: float32(odds), in: float32(in), of: float32(of)}, true
 }
 
 func logit(p float64) float64 {
@@ -240,66 +240,66 @@ func logit(p float64) float64 {
 	return math.Log(p / (1 - p))
 }
 
-// features of an entry, for trust.
-func (x *lexicographer) features(n spoken, prior float64) (f [trustFeatures]float64) {
+// features of an entry, for a weighting.
+func (x *lexicographer) features(e entry, prior float64) (f [entryFeatures]float64) {
 	once := 0.0
-	if n.with <= 1 {
+	if e.with <= 1 {
 		once = 1
 	}
-	odds, in, of := float64(n.odds), float64(n.in), float64(n.of)
+	odds, in, of := float64(e.odds), float64(e.in), float64(e.of)
 	return [...]float64{
-		1, odds, x.log[n.with], x.log[n.notes], prior,
-		in, of, in * of, float64(len(x.words[n.phrase]) - 1), once, odds * in * of,
+		1, odds, x.log[e.with], x.log[e.notes], prior,
+		in, of, in * of, float64(len(x.words[e.phrase]) - 1), once, odds * in * of,
 	}
 }
 
-// trust fits what entries are worth on the notes of the fold that they were not counted
-// on: first on each note's and label's loudest entries by their odds, then on those that
-// the first fit finds loudest, for the loudest is what will count.
-func (x *lexicographer) trust(said []*speech, parts [][]int) trust {
-	t, best := trust{1: 1}, newStrongest(x.labels)
+// fitWeighting fits what entries are worth on the notes of the fold that they were not counted
+// on: first on each note's and label's strongest entries by their odds, then on those that
+// the first fit finds strongest, for the strongest is what will count.
+func (x *lexicographer) fitWeighting(tallies []*tally, parts [][]int) weighting {
+	w, best := weighting{1: 1}, newStrongest(x.labels)
 	for range 2 {
 		r := &regression{}
 		for p, part := range parts {
-			s := said[p]
-			s.rate(x, t)
+			t := tallies[p]
+			t.rate(x, w)
 			for _, i := range part {
-				for _, n := range s.loudest(x.corpus, i, best) {
-					_, has := slices.BinarySearch(x.sets[i], int(n.label))
-					r.add(x.features(n, s.logit[n.label]), has)
+				for _, e := range t.strongest(x.corpus, i, best) {
+					_, has := slices.BinarySearch(x.sets[i], int(e.label))
+					r.add(x.features(e, t.logit[e.label]), has)
 				}
 			}
 		}
-		t = r.fit(t)
+		w = r.fit(w)
 	}
-	return t
+	return w
 }
 
 // rate sets the values of all entries.
-func (s *speech) rate(x *lexicographer, t trust) {
-	for e := range s.said {
-		n := &s.said[e]
-		n.value = float32(t.value(x.features(*n, s.logit[n.label])))
+func (t *tally) rate(x *lexicographer, w weighting) {
+	for k := range t.entries {
+		e := &t.entries[k]
+		e.value = float32(w.value(x.features(*e, t.logit[e.label])))
 	}
 }
 
-func (t trust) value(f [trustFeatures]float64) float64 {
+func (w weighting) value(f [entryFeatures]float64) float64 {
 	sum := 0.0
-	for j, w := range t {
-		sum += float64(w * f[j])
+	for j, v := range w {
+		sum += float64(v * f[j])
 	}
 	return sum
 }
 
-// loudest gives, by label, a note's entry with the highest value.
-func (s *speech) loudest(c *Corpus, note int, best *strongest) []spoken {
+// strongest gives, by label, a note's entry with the highest value.
+func (t *tally) strongest(c *Corpus, note int, best *strongest) []entry {
 	for _, g := range c.notes[note] {
-		for e := s.start[g.id]; e < s.start[g.id+1]; e++ {
-			best.offer(s.said[e].label, s.said[e].value, e)
+		for k := t.start[g.id]; k < t.start[g.id+1]; k++ {
+			best.offer(t.entries[k].label, t.entries[k].value, k)
 		}
 	}
-	out := make([]spoken, 0, len(best.met))
-	best.take(func(_ int32, _ float32, e int32) { out = append(out, s.said[e]) })
+	out := make([]entry, 0, len(best.met))
+	best.take(func(_ int32, _ float32, k int32) { out = append(out, t.entries[k]) })
 	return out
 }
 
@@ -334,18 +334,18 @@ func (s *strongest) take(visit func(label int32, value float32, what int32)) {
 	s.met = s.met[:0]
 }
 
-// write makes a lexicon of what is said, by what it is worth.
-func (x *lexicographer) write(s *speech, t trust) *Lexicon {
-	s.rate(x, t)
+// lexicon makes one of a tally's entries, by what they are worth.
+func (x *lexicographer) lexicon(t *tally, w weighting) *Lexicon {
+	t.rate(x, w)
 	out := &Lexicon{Base: make([]float64, x.labels), Unit: besideUnit}
-	for l, p := range s.logit {
+	for l, p := range t.logit {
 		out.Base[l] = max(p, logit(least))
 	}
 	for phrase, key := range x.corpus.keys {
 		begin := len(out.Levels)
-		for _, n := range s.said[s.start[phrase]:s.start[phrase+1]] {
-			if v := math.Round((float64(n.value) - out.Base[n.label]) / step); v >= 1 {
-				out.Concepts = append(out.Concepts, n.label)
+		for _, e := range t.entries[t.start[phrase]:t.start[phrase+1]] {
+			if v := math.Round((float64(e.value) - out.Base[e.label]) / step); v >= 1 {
+				out.Concepts = append(out.Concepts, e.label)
 				out.Levels = append(out.Levels, uint8(min(v, 255)))
 			}
 		}

@@ -183,16 +183,16 @@ func TestTitles(t *testing.T) {
 
 func TestRegressionFindsTheWeights(t *testing.T) {
 	random := rand.New(rand.NewPCG(26, 26))
-	want := trust{-3, 2, 0, -1}
+	want := weighting{-3, 2, 0, -1}
 	r := &regression{}
 	for range 60000 {
-		f := [trustFeatures]float64{0: 1}
+		f := [entryFeatures]float64{0: 1}
 		for j := 1; j < 5; j++ {
 			f[j] = random.NormFloat64()
 		}
 		r.add(f, random.Float64() < reference.Sigmoid(want.value(f)))
 	}
-	got := r.fit(trust{})
+	got := r.fit(weighting{})
 	for j := range want {
 		if math.Abs(got[j]-want[j]) > 0.12 {
 			t.Errorf("weight %d is %.3f, drawn with %g", j, got[j], want[j])
@@ -200,7 +200,7 @@ func TestRegressionFindsTheWeights(t *testing.T) {
 	}
 }
 
-// TestPhrasesOfTextsBeside: a phrase that only texts beside the notes have speaks for their label.
+// TestPhrasesOfTextsBeside: a phrase that only texts beside the notes have is evidence for their label.
 func TestPhrasesOfTextsBeside(t *testing.T) {
 	texts := []string{"rash", "cough and rash", "cough", "pemphigoid of the skin", "skin pemphigoid", "cough, pemphigoid"}
 	sets := [][]int{{0}, {0, 1}, {1}, {0}, {0}, {1}}
@@ -209,20 +209,19 @@ func TestPhrasesOfTextsBeside(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := newLexicographer(c, []string{"Dermatology", "Pneumology"}, sets, []int{3, 4, 5})
-	s := x.listen([]int{0, 1, 2})
-	heard := map[string]spoken{}
-	for _, n := range s.said {
-		if n.label == 0 {
-			heard[string(c.spelling[n.phrase])] = n
+	entries := map[string]entry{}
+	for _, e := range x.count([]int{0, 1, 2}).entries {
+		if e.label == 0 {
+			entries[string(c.spelling[e.phrase])] = e
 		}
 	}
-	if n := heard["rash"]; n.with != 2 || n.notes != 2 || n.in != 0 {
-		t.Errorf("of rash it heard %+v", n)
+	if e := entries["rash"]; e.with != 2 || e.notes != 2 || e.in != 0 {
+		t.Errorf("the entry of rash is %+v", e)
 	}
-	if n := heard["pemphigoid"]; n.with != 0 || n.notes != 0 || math.Abs(float64(n.in)-2.0/3) > 1e-6 {
-		t.Errorf("of pemphigoid it heard %+v", n)
+	if e := entries["pemphigoid"]; e.with != 0 || e.notes != 0 || math.Abs(float64(e.in)-2.0/3) > 1e-6 {
+		t.Errorf("the entry of pemphigoid is %+v", e)
 	}
-	if n, ok := heard["cough"]; ok {
-		t.Errorf("of cough it heard %+v", n)
+	if e, ok := entries["cough"]; ok {
+		t.Errorf("cough has an entry, %+v", e)
 	}
 }

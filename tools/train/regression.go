@@ -9,7 +9,7 @@ import (
 
 // regression is a logistic regression on a few dense features.
 type regression struct {
-	rows    [][trustFeatures]float64
+	rows    [][entryFeatures]float64
 	has     []bool
 	without int // rows offered that have not
 }
@@ -18,7 +18,7 @@ type regression struct {
 // them for each row with it.
 const thinned = 8
 
-func (r *regression) add(features [trustFeatures]float64, has bool) {
+func (r *regression) add(features [entryFeatures]float64, has bool) {
 	if !has {
 		if r.without++; r.without%thinned != 1 {
 			return
@@ -38,40 +38,40 @@ func (r *regression) weight(i int) float64 {
 const ridge = 1
 
 // fit minimizes the logistic loss by Newton steps, halved while they overshoot.
-func (r *regression) fit(start trust) trust {
-	t, loss := start, r.loss(start)
+func (r *regression) fit(start weighting) weighting {
+	beta, loss := start, r.loss(start)
 	for range 30 {
-		step, ok := r.newton(t)
+		step, ok := r.newton(beta)
 		if !ok {
-			return t
+			return beta
 		}
-		next, better := t, loss
+		next, better := beta, loss
 		for factor := 1.0; factor > 1e-3; factor /= 2 {
-			for j := range t {
-				next[j] = t[j] - factor*step[j]
+			for j := range beta {
+				next[j] = beta[j] - factor*step[j]
 			}
 			if better = r.loss(next); better < loss {
 				break
 			}
 		}
 		if !(better < loss) {
-			return t
+			return beta
 		}
 		done := loss-better < 1e-7*loss
-		if t, loss = next, better; done {
-			return t
+		if beta, loss = next, better; done {
+			return beta
 		}
 	}
-	return t
+	return beta
 }
 
-func (r *regression) loss(t trust) float64 {
+func (r *regression) loss(beta weighting) float64 {
 	sum := 0.0
-	for j := range t {
-		sum += ridge / 2 * t[j] * t[j]
+	for j := range beta {
+		sum += ridge / 2 * beta[j] * beta[j]
 	}
 	for i, f := range r.rows {
-		z := t.value(f)
+		z := beta.value(f)
 		if r.has[i] {
 			z = -z
 		}
@@ -81,27 +81,27 @@ func (r *regression) loss(t trust) float64 {
 }
 
 // newton is the gradient divided by the curvature.
-func (r *regression) newton(t trust) (step trust, ok bool) {
-	var gradient trust
-	curvature := mat.NewSymDense(trustFeatures, nil)
-	var h [trustFeatures][trustFeatures]float64
+func (r *regression) newton(beta weighting) (step weighting, ok bool) {
+	var gradient weighting
+	curvature := mat.NewSymDense(entryFeatures, nil)
+	var h [entryFeatures][entryFeatures]float64
 	for i, f := range r.rows {
-		q := reference.Sigmoid(t.value(f))
+		q := reference.Sigmoid(beta.value(f))
 		e, w := q*r.weight(i), q*(1-q)*r.weight(i)
 		if r.has[i] {
 			e--
 		}
 		for a, x := range f {
 			gradient[a] += e * x
-			for b := a; b < trustFeatures; b++ {
+			for b := a; b < entryFeatures; b++ {
 				h[a][b] += w * x * f[b]
 			}
 		}
 	}
 	for a := range h {
-		gradient[a] += ridge * t[a]
+		gradient[a] += ridge * beta[a]
 		h[a][a] += ridge
-		for b := a; b < trustFeatures; b++ {
+		for b := a; b < entryFeatures; b++ {
 			curvature.SetSym(a, b, h[a][b])
 		}
 	}
@@ -110,7 +110,7 @@ func (r *regression) newton(t trust) (step trust, ok bool) {
 		return step, false
 	}
 	var solved mat.VecDense
-	if err := factor.SolveVecTo(&solved, mat.NewVecDense(trustFeatures, gradient[:])); err != nil {
+	if err := factor.SolveVecTo(&solved, mat.NewVecDense(entryFeatures, gradient[:])); err != nil {
 		return step, false
 	}
 	for j := range step {

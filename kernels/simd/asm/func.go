@@ -61,11 +61,6 @@ func (v Var[T]) Set(x T) {
 	v.f.code = appendUnsigned(append(v.f.code, 0x21), uint64(v.index))
 }
 
-// Tee gives the variable a value that is also the expression's.
-func (v Var[T]) Tee(x T) T {
-	return T{appendUnsigned(append(clone(encoded(x)), 0x22), uint64(v.index))}
-}
-
 // Label is a block or loop that can be branched to.
 type Label struct {
 	f     *Func

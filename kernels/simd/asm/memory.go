@@ -18,10 +18,9 @@ func vectorAccess(opcode uint32, align byte, offset uint32, operands ...[]byte) 
 func LoadI32(address I32, offset uint32) I32 { return I32{access(0x28, 0, offset, address.code)} }
 func LoadF32(address I32, offset uint32) F32 { return F32{access(0x2a, 0, offset, address.code)} }
 
-// LoadByte and LoadU16 are zero-extended, LoadI8 sign-extended.
-func LoadByte(address I32, offset uint32) I32 { return I32{access(0x2d, 0, offset, address.code)} }
-func LoadI8(address I32, offset uint32) I32   { return I32{access(0x2c, 0, offset, address.code)} }
-func LoadU16(address I32, offset uint32) I32  { return I32{access(0x2f, 0, offset, address.code)} }
+// LoadI8 is sign-extended, LoadU16 zero-extended.
+func LoadI8(address I32, offset uint32) I32  { return I32{access(0x2c, 0, offset, address.code)} }
+func LoadU16(address I32, offset uint32) I32 { return I32{access(0x2f, 0, offset, address.code)} }
 
 // Load reads 16 bytes.
 func Load[T Vector](address I32, offset uint32) T {
@@ -88,9 +87,6 @@ func atomic(opcode, align byte, offset uint32, operands ...[]byte) []byte {
 // last kind answer what was there before.
 func AtomicLoadI32(address I32, offset uint32) I32 {
 	return I32{atomic(0x10, 2, offset, address.code)}
-}
-func AtomicLoadI64(address I32, offset uint32) I64 {
-	return I64{atomic(0x11, 3, offset, address.code)}
 }
 func (f *Func) AtomicStoreI32(address I32, offset uint32, x I32) {
 	f.code = append(f.code, atomic(0x17, 2, offset, address.code, x.code)...)

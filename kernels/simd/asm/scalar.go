@@ -58,10 +58,6 @@ func Wide(high, low I32) I64 {
 	return I64{op(0x84, shifted, op(0xad, low.code))}
 }
 
-// Sub is the difference of two i64; GtS compares them.
-func (a I64) Sub(b I64) I64 { return I64{op(0x7d, a.code, b.code)} }
-func (a I64) GtS(b I64) I32 { return I32{op(0x55, a.code, b.code)} }
-
 func (a F32) Add(b F32) F32 { return F32{op(0x92, a.code, b.code)} }
 func (a F32) Sub(b F32) F32 { return F32{op(0x93, a.code, b.code)} }
 func (a F32) Mul(b F32) F32 { return F32{op(0x94, a.code, b.code)} }

@@ -52,8 +52,6 @@ func encoded[T Value](x T) []byte {
 	return code
 }
 
-func clone(b []byte) []byte { return append([]byte(nil), b...) }
-
 // expression joins operands and an instruction into fresh memory.
 func expression(instruction []byte, operands ...[]byte) []byte {
 	var code []byte

@@ -30,7 +30,6 @@ func (a I32x4) F32x4() F32x4 { return F32x4(a) }
 func (a I32x4) I16x8() I16x8 { return I16x8(a) }
 func (a I32x4) I8x16() I8x16 { return I8x16(a) }
 func (a I16x8) I32x4() I32x4 { return I32x4(a) }
-func (a I16x8) I8x16() I8x16 { return I8x16(a) }
 func (a I8x16) I16x8() I16x8 { return I16x8(a) }
 func (a I8x16) I32x4() I32x4 { return I32x4(a) }
 
@@ -38,13 +37,10 @@ func (a F32x4) Add(b F32x4) F32x4 { return F32x4{simd(228, a.code, b.code)} }
 func (a F32x4) Sub(b F32x4) F32x4 { return F32x4{simd(229, a.code, b.code)} }
 func (a F32x4) Mul(b F32x4) F32x4 { return F32x4{simd(230, a.code, b.code)} }
 func (a F32x4) Div(b F32x4) F32x4 { return F32x4{simd(231, a.code, b.code)} }
-func (a F32x4) Sqrt() F32x4       { return F32x4{simd(227, a.code)} }
 func (a F32x4) Abs() F32x4        { return F32x4{simd(224, a.code)} }
-func (a F32x4) Neg() F32x4        { return F32x4{simd(225, a.code)} }
 func (a F32x4) Nearest() F32x4    { return F32x4{simd(106, a.code)} }
 func (a F32x4) Ne(b F32x4) I32x4  { return I32x4{simd(66, a.code, b.code)} }
 func (a F32x4) Lt(b F32x4) I32x4  { return I32x4{simd(67, a.code, b.code)} }
-func (a F32x4) Gt(b F32x4) I32x4  { return I32x4{simd(68, a.code, b.code)} }
 
 // PMin is b < a ? b : a, PMax a < b ? b : a: one instruction on x86, unlike Min and Max,
 // which order zeros and spread NaN.
@@ -62,9 +58,6 @@ func (a F32x4) MulAdd(b, c F32x4, relaxed bool) F32x4 {
 // ToI32x4 truncates; what does not fit saturates, NaN gives 0.
 func (a F32x4) ToI32x4() I32x4 { return I32x4{simd(248, a.code)} }
 
-// RelaxedToI32x4 truncates; what does not fit, and NaN, give whatever the CPU gives.
-func (a F32x4) RelaxedToI32x4() I32x4 { return I32x4{simd(0x101, a.code)} }
-
 // ToF32x4 converts signed integers, rounded to nearest.
 func (a I32x4) ToF32x4() F32x4 { return F32x4{simd(250, a.code)} }
 
@@ -72,28 +65,19 @@ func (a I32x4) ToF32x4() F32x4 { return F32x4{simd(250, a.code)} }
 func (a F32x4) Lane(n int) F32 { return F32{lane(31, n, a.code)} }
 func (a I32x4) Lane(n int) I32 { return I32{lane(27, n, a.code)} }
 
-func (a I32x4) Add(b I32x4) I32x4  { return I32x4{simd(174, a.code, b.code)} }
-func (a I32x4) Sub(b I32x4) I32x4  { return I32x4{simd(177, a.code, b.code)} }
-func (a I32x4) Mul(b I32x4) I32x4  { return I32x4{simd(181, a.code, b.code)} }
-func (a I32x4) Shl(n int32) I32x4  { return I32x4{simd(171, a.code, Const(n).code)} }
-func (a I32x4) ShrS(n int32) I32x4 { return I32x4{simd(172, a.code, Const(n).code)} }
-func (a I32x4) ShrU(n int32) I32x4 { return I32x4{simd(173, a.code, Const(n).code)} }
-func (a I32x4) MinS(b I32x4) I32x4 { return I32x4{simd(182, a.code, b.code)} }
-func (a I32x4) MaxS(b I32x4) I32x4 { return I32x4{simd(184, a.code, b.code)} }
-func (a I32x4) And(b I32x4) I32x4  { return I32x4{simd(78, a.code, b.code)} }
-func (a I32x4) Or(b I32x4) I32x4   { return I32x4{simd(80, a.code, b.code)} }
-func (a I32x4) Eq(b I32x4) I32x4   { return I32x4{simd(55, a.code, b.code)} }
-func (a I32x4) LtS(b I32x4) I32x4  { return I32x4{simd(57, a.code, b.code)} }
-func (a I32x4) GtS(b I32x4) I32x4  { return I32x4{simd(59, a.code, b.code)} }
+func (a I32x4) Add(b I32x4) I32x4 { return I32x4{simd(174, a.code, b.code)} }
+func (a I32x4) Sub(b I32x4) I32x4 { return I32x4{simd(177, a.code, b.code)} }
+func (a I32x4) Mul(b I32x4) I32x4 { return I32x4{simd(181, a.code, b.code)} }
+func (a I32x4) Shl(n int32) I32x4 { return I32x4{simd(171, a.code, Const(n).code)} }
+func (a I32x4) And(b I32x4) I32x4 { return I32x4{simd(78, a.code, b.code)} }
+func (a I32x4) Or(b I32x4) I32x4  { return I32x4{simd(80, a.code, b.code)} }
+func (a I32x4) GtS(b I32x4) I32x4 { return I32x4{simd(59, a.code, b.code)} }
 
 // AnyTrue is 1 where a bit is set.
 func (a I32x4) AnyTrue() I32 { return I32{simd(83, a.code)} }
 
 // Bits picks bits of a where the mask has ones, else of b.
 func (mask I32x4) Bits(a, b I32x4) I32x4 { return I32x4{simd(82, a.code, b.code, mask.code)} }
-
-// BitsF32 picks bits of a where the mask has ones, else of b.
-func (mask I32x4) BitsF32(a, b F32x4) F32x4 { return F32x4{simd(82, a.code, b.code, mask.code)} }
 
 // NarrowS and NarrowU halve the lanes of two vectors, saturating to signed or unsigned.
 func (a I32x4) NarrowS(b I32x4) I16x8 { return I16x8{simd(133, a.code, b.code)} }
@@ -107,12 +91,9 @@ func (a I16x8) Low() I32x4  { return I32x4{simd(167, a.code)} }
 func (a I16x8) High() I32x4 { return I32x4{simd(168, a.code)} }
 
 // LowU and HighU widen half of the lanes, unsigned.
-func (a I8x16) LowU() I16x8  { return I16x8{simd(137, a.code)} }
-func (a I8x16) HighU() I16x8 { return I16x8{simd(138, a.code)} }
 func (a I16x8) LowU() I32x4  { return I32x4{simd(169, a.code)} }
 func (a I16x8) HighU() I32x4 { return I32x4{simd(170, a.code)} }
 
-func (a I16x8) Add(b I16x8) I16x8  { return I16x8{simd(142, a.code, b.code)} }
 func (a I16x8) MinS(b I16x8) I16x8 { return I16x8{simd(150, a.code, b.code)} }
 
 // Dot multiplies 16-bit lanes and adds neighbours.

@@ -28,10 +28,10 @@ var ErrNoBrowser = chromium.ErrNoBrowser
 // Browser is a running Chromium.
 type Browser struct{ *chromium.Browser }
 
-// Start starts a headless Chromium with extra command line flags, such as
+// Start starts a headless Chromium with further command line flags, such as
 // "js-flags=--no-enable-avx-vnni".
-func Start(ctx context.Context, flags map[string]string) (*Browser, error) {
-	b, err := chromium.Start(ctx, flags, http.HandlerFunc(serve))
+func Start(ctx context.Context, flags ...string) (*Browser, error) {
+	b, err := chromium.Start(ctx, http.HandlerFunc(serve), flags...)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func TestPower(t *testing.T) {
 	t.Run("wazero", func(t *testing.T) {
 		checkPower(t, func(x []byte) { inWazero(t, powerModule(Variants()[0]), x) })
 	})
-	b, err := chromium.Start(context.Background(), nil)
+	b, err := chromium.Start(context.Background())
 	if errors.Is(err, chromium.ErrNoBrowser) && os.Getenv("CI") == "" {
 		t.Log(err)
 		return

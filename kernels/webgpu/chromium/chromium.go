@@ -30,18 +30,8 @@ var ErrNoBrowser = chromium.ErrNoBrowser
 // Browser is a running Chromium with WebGPU.
 type Browser struct{ *chromium.Browser }
 
-// flags are those of a Chromium with WebGPU, whose GPUs have exact clocks. With BEDSIDE_GPU set, the machine's GPU is used by way
-// of Vulkan, and otherwise SwiftShader.
-func flags() map[string]string {
-	all := map[string]string{"enable-unsafe-webgpu": "true", "enable-webgpu-developer-features": "true"}
-	if os.Getenv("BEDSIDE_GPU") != "" {
-		all["disable-gpu"] = "" // is not wanted
-		all["ignore-gpu-blocklist"], all["use-angle"], all["enable-features"] = "true", "vulkan", "Vulkan"
-	}
-	return all
-}
-
-// Start starts a headless Chromium. It needs the sources of the page, in a folder above the working directory.
+// Start starts a headless Chromium, with the machine's GPU where BEDSIDE_GPU is set. It needs the sources of the page, in a folder above
+// the working directory.
 func Start(ctx context.Context) (*Browser, error) {
 	script, err := bundle()
 	if err != nil {
@@ -53,7 +43,7 @@ func Start(ctx context.Context) (*Browser, error) {
 		_, _ = w.Write(script)
 	})
 	pages.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) })
-	b, err := chromium.Start(ctx, flags(), pages)
+	b, err := chromium.Start(ctx, pages, chromium.WebGPU(os.Getenv("BEDSIDE_GPU") != "")...)
 	if err != nil {
 		return nil, err
 	}
