@@ -256,6 +256,9 @@ def figures(logits: np.ndarray, examples: list[Note], a: argparse.Namespace) -> 
     return score.figures(answers, np.stack([n.target for n in examples]) > 0, a.multi_label)
 
 
+UNLEARNT = 30.0  # Bedside's logit, or its negative, for a label on which all notes learnt agreed: calibration leaves it out
+
+
 def out_of_fold(a: argparse.Namespace, tokenizer: wordpiece.WordPiece, most: int, log: journal.Journal) -> dict[str, float]:
     """Trains a model for each fold and writes what it says of the notes that it did not learn; answers the figures over all."""
     lines, logits, examples = [], [], []
@@ -264,6 +267,8 @@ def out_of_fold(a: argparse.Namespace, tokenizer: wordpiece.WordPiece, most: int
         trainer = Trainer(a, task, 1, log, f"fold-{fold + 1}")
         trainer.go()
         logits.append(trainer.measure())
+        logits[-1][:, task.counts == 0] = -UNLEARNT
+        logits[-1][:, task.counts == len(task.train)] = UNLEARNT
         examples += task.measured
         lines += [[row, *map("{:.6g}".format, z)] for row, z in zip(task.rows, logits[-1])]
     with open(a.out / "scores.csv", "w", encoding="utf-8", newline="") as f:
@@ -386,7 +391,9 @@ def main() -> None:
     print(json.dumps({"seed": median, **found[median]}))
     flags = f" --pool {a.pool}" * (a.pool != "first") + " --no-pooler" * a.no_pooler
     window = f" --window {task.window} --overlap {task.overlap}"
-    print(f"bedside import {a.out}{flags}{window} --calibrate {a.data} --text {a.text} --out BUNDLE")
+    split = f" --split {a.split} --part {a.part}" * bool(a.split)
+    fitted = f" --scores {a.out}/scores.csv --data {a.data} --label {a.label}{split}" * bool(a.folds)
+    print(f"bedside import {a.out}{flags}{window} --calibrate {a.data} --text {a.text}{fitted} --out BUNDLE")
 
 
 if __name__ == "__main__":
