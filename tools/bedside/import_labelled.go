@@ -176,29 +176,36 @@ func (c *importCommand) judge(ctx context.Context, p *progress, m *checkpoint.Mo
 	if err != nil {
 		return nil, err
 	}
-	wide, shape := *manifest, *manifest.Encoder
-	wide.Encoder, shape.Weights = &shape, weights.Float32
-	if r, err = quantize.Convert(ctx, m, quantize.Options{Weights: weights.Float32, Probes: probes, Progress: p.show}); err != nil {
-		return nil, err
-	}
-	v.Float32Bytes = bytesOf(r.Tensors)
-	exact, err := c.answer(ctx, p, wide, r.Tensors, in.kept, &v.Float32)
-	if err != nil {
-		return nil, err
-	}
-	if v.Changed, err = metrics.Changed(exact, rounded); err != nil {
-		return nil, err
+	if v.Float32, v.Float32Bytes = v.Bundle, v.BundleBytes; c.Weights != weights.Float32 {
+		if err := c.compareWide(ctx, p, m, *manifest, probes, in, rounded, v); err != nil {
+			return nil, err
+		}
+		manifest.Card.Training += fmt.Sprintf(" On part %q macro-F1 is %.4f with %s weights and %.4f with float32, the top label right for %.4f and %.4f of the notes, and another for %.2f %% of them; %s of weights instead of %s.",
+			c.Measure, v.Bundle.MacroF1, c.Weights, v.Float32.MacroF1, v.Bundle.Top1InSet, v.Float32.Top1InSet, v.share(), size(v.BundleBytes), size(v.Float32Bytes))
 	}
 	protocol := fmt.Sprintf("part %q of the split, unseen by training, calibration and thresholds", c.Measure)
 	if n := in.shared(); n > 0 {
 		protocol = fmt.Sprintf("part %q of the split, %d of whose notes also stand in the part trained on", c.Measure, n)
 	}
 	manifest.Card.Evaluations = []weights.Evaluation{evaluate.Evaluation(protocol, v.Bundle)}
-	if c.Weights != weights.Float32 {
-		manifest.Card.Training += fmt.Sprintf(" On part %q macro-F1 is %.4f with %s weights and %.4f with float32, the top label right for %.4f and %.4f of the notes, and another for %.2f %% of them; %s of weights instead of %s.",
-			c.Measure, v.Bundle.MacroF1, c.Weights, v.Float32.MacroF1, v.Bundle.Top1InSet, v.Float32.Top1InSet, v.share(), size(v.BundleBytes), size(v.Float32Bytes))
-	}
 	return v, nil
+}
+
+// compareWide has the model with float32 weights answer what the rounded one did.
+func (c *importCommand) compareWide(ctx context.Context, p *progress, m *checkpoint.Model, manifest weights.Manifest, probes [][]int32, in labelled, rounded metrics.Answers, v *verdict) error {
+	shape := *manifest.Encoder
+	manifest.Encoder, shape.Weights = &shape, weights.Float32
+	r, err := quantize.Convert(ctx, m, quantize.Options{Weights: weights.Float32, Probes: probes, Progress: p.show})
+	if err != nil {
+		return err
+	}
+	v.Float32Bytes = bytesOf(r.Tensors)
+	exact, err := c.answer(ctx, p, manifest, r.Tensors, in.kept, &v.Float32)
+	if err != nil {
+		return err
+	}
+	v.Changed, err = metrics.Changed(exact, rounded)
+	return err
 }
 
 // share is that of the notes whose most probable label changed, in per cent.
