@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"bedside/tools/checkpoint"
 	"bedside/tools/dataset"
@@ -134,6 +135,15 @@ func (c *importCommand) settle(m *weights.Manifest, in labelled) error {
 	m.Calibration, m.Thresholds = train.Settle(logits, targets)
 	m.Card.Training += fmt.Sprintf(" Calibration and thresholds were fitted on %d notes of %s%s: on logits that these got from models like this one which did not learn them.",
 		len(in.learnt.Examples), filepath.Base(c.Data), partOf(c.learntPart()))
+	var never []string
+	for l, name := range m.Task.Labels {
+		if m.Thresholds[l] == train.Never {
+			never = append(never, name)
+		}
+	}
+	if len(never) > 0 {
+		m.Card.Limits = append(m.Card.Limits, "Labels that none of those notes has are never asserted: "+strings.Join(never, ", ")+".")
+	}
 	return nil
 }
 

@@ -307,6 +307,29 @@ func TestImportScores(t *testing.T) {
 	}
 }
 
+// TestImportScoresOfRareLabels: what no note has is never asserted, and the card says so.
+func TestImportScoresOfRareLabels(t *testing.T) {
+	notes := write(t, "notes.csv", "note,room\nchest pain,label 0\nfever,label 1;label 0\nknee pain,label 1\nno fever,\n")
+	logits := write(t, "scores.csv", "row,label 0,label 1,label 2\n0,3,-2,-30\n1,1,2,-1\n2,-3,1,-2\n3,-2,-3,-2\n")
+	out := filepath.Join(t.TempDir(), "m")
+	args := []string{"import", filepath.Join(checkpoints, "sharded"), "--out", out, "--device", "reference",
+		"--scores", logits, "--data", notes, "--text", "note", "--label", "room", "--label-separator", ";"}
+	if code, _, errs := bedside(t, args...); code != exitFailed || !strings.Contains(errs, "row 3 (line 5): the label") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	if code, _, errs := bedside(t, append(args, "--none")...); code != exitOK {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	b, err := bundle.Open(os.DirFS(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := b.Manifest
+	if m.Thresholds[2] != train.Never || m.Thresholds[0] > 1 || !slices.Contains(m.Card.Limits, "Labels that none of those notes has are never asserted: label 2.") {
+		t.Errorf("thresholds %v, limits %q", m.Thresholds, m.Card.Limits)
+	}
+}
+
 // TestImportMeasures wants import to measure what evaluate does.
 func TestImportMeasures(t *testing.T) {
 	notes, split, logits := rooms(t)
