@@ -14,11 +14,13 @@ import (
 	"sync"
 	"testing"
 
+	"bedside/kernels/reference"
 	"bedside/tools/dataset"
 	"bedside/tools/metrics"
 	"bedside/tools/train"
 	"bedside/tools/train/invented"
 	"bedside/wasm/classify"
+	random "bedside/wasm/encoder/invented"
 	"bedside/wasm/host"
 	"bedside/weights"
 	"bedside/weights/bundle"
@@ -159,6 +161,31 @@ func TestEnginesAgree(t *testing.T) {
 	}
 }
 
+// TestEncodersInMemory: an encoder answers the same before and after it is written.
+func TestEncodersInMemory(t *testing.T) {
+	m, values := random.Model(random.Tiny(), weights.MultiLabel, invented.Labels, 1)
+	native, manifest, err := Native(t.Context(), written(t, m, values), reference.NewDevice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	inMemory, err := OnDevice(m, values, reference.NewDevice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := read(t, invented.Notes(20, 9))
+	d.Examples = append(d.Examples, odd()[:7]...)
+	if got, want := measured(t, inMemory, &m, d), measured(t, native, manifest, d); !reflect.DeepEqual(got, want) {
+		t.Errorf("in memory:\n%+v, written:\n%+v", got, want)
+	}
+	for _, e := range d.Examples {
+		checkSameAnswer(t, native, inMemory, e)
+	}
+	values[3].Shape[0]--
+	if _, err := OnDevice(m, values, reference.NewDevice()); err == nil {
+		t.Error("a tensor of another shape is taken")
+	}
+}
+
 // checkSameAnswer wants answers equal to the last bit.
 func checkSameAnswer(t *testing.T, a, b Engine, e dataset.Example) {
 	t.Helper()
@@ -222,6 +249,36 @@ func TestOneLabelModelOnNotesWithSeveral(t *testing.T) {
 	}
 	if several.N != 60 || several.Top1InSet < single.Top1InSet || several.MicroF1 >= 1 || several.RecallAt3 <= 0 {
 		t.Errorf("several labels a note: %+v", several)
+	}
+}
+
+// TestShare wants of several engines what one answers, in the same order.
+func TestShare(t *testing.T) {
+	engine, m := trainedNative(t, true)
+	d := read(t, invented.Notes(50, 8))
+	d.Examples[20].Text = ""
+	want, _, err := Collect(t.Context(), engine, m, d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{1, 3, 20} {
+		seen := 0
+		got, times, err := Share(t.Context(), slices.Repeat([]Engine{engine}, n), m, d, func(done, total int) {
+			if seen++; done != seen || total != 50 {
+				t.Errorf("%d of %d after %d", done, total, seen-1)
+			}
+		})
+		if err != nil || !reflect.DeepEqual(got, want) || len(times) != 49 || seen != 50 {
+			t.Errorf("%d engines: %d times, %d steps, error %v, other answers", n, len(times), seen, err)
+		}
+	}
+	broken := errors.New("out of order")
+	bad := func(context.Context, string) (*classify.Result, error) { return nil, broken }
+	if _, _, err := Share(t.Context(), []Engine{engine, bad, bad}, m, d, nil); !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+	if a, times, err := Share(t.Context(), []Engine{engine}, m, &dataset.Dataset{}, nil); err != nil || len(a.Truth)+len(times) > 0 {
+		t.Errorf("of nothing: %+v (%v)", a, err)
 	}
 }
 
