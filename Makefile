@@ -2,6 +2,7 @@
 GO      ?= go
 MODULE  := wasm/host/built/bedside.wasm
 SHARED  := ../shared
+PYTHON := GOMP_SPINCOUNT=0 /usr/bin/python3 tools/encoder
 BUNDLES := weights/specialty weights/section weights/category weights/icd10 weights/icd10-all
 CORPORA := section category icd10
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -9,7 +10,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 KERNELS := kernels/simd/built/wasm
 PEER    := tools/benchencoder/node_modules/.package-lock.json
 
-.PHONY: run build kernels module page test unit test-encoder e2e lint types shaders bench bench-encoder bench-webgpu model model-section model-category model-icd10 report encoder clean system
+.PHONY: run build kernels module page test unit test-encoder e2e lint types shaders bench bench-encoder bench-webgpu model model-section model-category model-icd10 model-section-encoder model-specialty-encoder report encoder clean system
 .DELETE_ON_ERROR:
 
 ## run: build everything and serve the page on this machine
@@ -137,21 +138,58 @@ report: system build
 	BEDSIDE_BENCH=1 BEDSIDE_SPEED=$(CURDIR)/out/report/chromium.json $(GO) test -count=1 -timeout 30m -run TestMeasureModels -v ./e2e
 	bin/bedside report $(BUNDLES:%=%.protocol.json) --chromium out/report/chromium.json --cards --out weights/REPORT.md
 # Texts that specialty and section are measured on are kept out. Reports and dialogues, of which there is little, are read more often than abstracts. STEPS and the shape are what two cores
-# manage in some hours; it goes on where it was stopped.
+# manage in two hours; it goes on where it was stopped.
 ## encoder: pre-train a small BERT on the corpus beside this checkout
 encoder: SHAPE := --layers 4 --hidden 256 --heads 4 --length 128 --batch 16 --lr 7e-4 --warmup 200
-encoder: STEPS := 12000
+encoder: STEPS := 15000
 encoder: DIALOGUES := $(SHARED)/data/mts-dialog/MTS-Dialog
-encoder: PYTHON := GOMP_SPINCOUNT=0 /usr/bin/python3 tools/encoder
 encoder:
 	sh .ci/system torch
 	$(PYTHON)/corpus.py $(SHARED)/data/corpus/*.jsonl.gz --out out/encoder/corpus \
 	  --without $(SHARED)/data/mtsamples/mtsamples.csv,transcription,$(SHARED)/reference/specialty/grouped_split.csv,test \
 	  $(foreach part,ValidationSet TestSet-1-MEDIQA-Chat-2023,$(foreach column,dialogue section_text,--without $(DIALOGUES)-$(part).csv,$(column)))
 	test -e out/encoder/vocab.txt || $(PYTHON)/vocab.py out/encoder/corpus/train.jsonl.gz --size 8192 --out out/encoder/vocab.txt
-	$(PYTHON)/pretrain.py --corpus out/encoder/corpus --vocab out/encoder/vocab.txt --out out/encoder/run $(SHAPE) --steps $(STEPS) \
+	$(PYTHON)/pretrain.py --corpus out/encoder/corpus --vocab out/encoder/vocab.txt --out out/encoder/run $(SHAPE) --steps $(STEPS) --decay 0.55 \
 	  --weight mtsamples_unique=3 --weight mts_dialog=4 --weight aci_bench=2 --weight primock57=2 --weight medquad=0.5 \
 	  --weight mtl_bionlp_tokenised=0.4
+
+# What a network so small wants, and the windows that it was pre-trained on.
+READ := --pool mean --no-pooler --window 128 --overlap 16
+FINETUNE = $(PYTHON)/finetune.py $(READ) --lr 3e-4 --head-lr 3e-3 --layer-decay 1 --validation 0 --seeds 1
+
+# Sections of reports come first, for there are many of them; no dialogue became one.
+## model-section-encoder: weights/section-encoder, from what "make encoder" pre-trained, and weights/section-mix, it and the linear model
+model-section-encoder: NOTES := --data out/section/dialogues.csv --text text --label section --split out/section/fitted.csv
+model-section-encoder: LINEAR := --prepare dialogue --also out/section/texts.csv --also out/section/reports.csv --features phrase+char \
+	  --words out/section/words.vec --family svm --C 0.15 --copies 2
+model-section-encoder: FITTED := out/section-encoder
+model-section-encoder: build
+	sh .ci/system torch
+	$(GO) run ./tools/corpora section $(SHARED)/data out/section
+	bin/bedside words --data out/section/plain.csv --text text --out out/section/words.vec
+	$(FINETUNE) --start out/encoder/run/model --data out/section/reports.csv --text text --label section --loss plain --epochs 4 --lr 5e-4 --head-lr 5e-3 --out $(FITTED)/reports
+	$(FINETUNE) --start $(FITTED)/reports $(NOTES) --also out/section/texts.csv --loss plain --epochs 6 --folds 3 --out $(FITTED)/model
+	bin/bedside import $(FITTED)/model $(READ) --calibrate out/section/dialogues.csv --scores $(FITTED)/model/scores.csv $(NOTES) --measure "test 1" \
+	  --card weights/section-encoder.json --out weights/section-encoder
+	bin/bedside measure $(NOTES) $(LINEAR) --part train --parts 5 --folds 2 --scores $(FITTED)/linear.csv
+	bin/bedside train $(NOTES) $(LINEAR) --measure "test 1" --card weights/section.json --out $(FITTED)/linear
+	bin/bedside mix --linear $(FITTED)/linear --linear-scores $(FITTED)/linear.csv --encoder weights/section-encoder --encoder-scores $(FITTED)/model/scores.csv \
+	  $(NOTES) --part train --card weights/section-mix.json --out weights/section-mix
+
+## model-specialty-encoder: likewise weights/specialty-encoder
+model-specialty-encoder: NOTES := --data $(SHARED)/data/mtsamples/mtsamples.csv --text transcription --label medical_specialty --group-by-text \
+	  --split $(SHARED)/reference/specialty/grouped_split.csv
+model-specialty-encoder: LINEAR := --multi-label --features word --family svm --C 3
+model-specialty-encoder: FITTED := out/specialty-encoder
+model-specialty-encoder: build
+	sh .ci/system torch
+	$(FINETUNE) --start out/encoder/run/model $(NOTES) --multi-label --epochs 6 --folds 3 --out $(FITTED)/model
+	bin/bedside import $(FITTED)/model $(READ) --calibrate $(SHARED)/data/mtsamples/mtsamples.csv --scores $(FITTED)/model/scores.csv $(NOTES) --measure test \
+	  --card weights/specialty-encoder.json --out weights/specialty-encoder
+	bin/bedside measure $(NOTES) $(LINEAR) --part train --parts 5 --folds 2 --scores $(FITTED)/linear.csv
+	bin/bedside train $(NOTES) $(LINEAR) --measure test --card weights/specialty.json --out $(FITTED)/linear
+	bin/bedside mix --linear $(FITTED)/linear --linear-scores $(FITTED)/linear.csv --encoder weights/specialty-encoder --encoder-scores $(FITTED)/model/scores.csv \
+	  $(NOTES) --part train --card weights/specialty-mix.json --out weights/specialty-mix
 
 ## bench: the numbers of the README, measured here
 bench: system build

@@ -156,15 +156,19 @@ func partOf(part string) string {
 
 // sources lists what training learned from, as far as that is known.
 func (c *importCommand) sources(a about, in labelled) []weights.Data {
+	var also []weights.Data
+	for _, from := range a.Also {
+		also = append(also, weights.Data{Name: from.Name, Licence: cmp.Or(from.Licence, "not stated")})
+	}
 	if in.learnt == nil && a.DataName == "" {
-		return nil
+		return also
 	}
 	source := weights.Data{Name: a.DataName, Licence: cmp.Or(a.DataLicence, "not stated")}
 	if d := in.learnt; d != nil {
 		source.Name = cmp.Or(a.DataName, filepath.Base(c.Data))
 		source.Rows, source.Examples, source.SHA256, source.Part = d.Rows, len(d.Examples), d.SHA256, c.learntPart()
 	}
-	return []weights.Data{source}
+	return slices.Insert(also, 0, source)
 }
 
 // verdict is what labelled notes say of the bundle, and of the model before it was rounded.
