@@ -27,6 +27,14 @@ func writeEncoder(t testing.TB, e weights.Encoder) fstest.MapFS {
 	return written(t, filepath.Join(t.TempDir(), "b"), m, tensors)
 }
 
+func writeMix(t testing.TB, e weights.Encoder) fstest.MapFS {
+	t.Helper()
+	linear, ofLinear := invented.Linear(weights.MultiClass, []string{"A", "B"}, 1)
+	encoder, ofEncoder := invented.Model(e, weights.MultiClass, []string{"A", "B"}, 1)
+	m, tensors := invented.Mix(linear, ofLinear, encoder, ofEncoder)
+	return written(t, filepath.Join(t.TempDir(), "b"), m, tensors)
+}
+
 // wide is an encoder of some 14 MB, which takes several shards.
 func wide() weights.Encoder {
 	e := invented.Tiny()
