@@ -11,6 +11,7 @@ import (
 	"bedside/tools/dataset"
 	"bedside/tools/evaluate"
 	"bedside/tools/metrics"
+	"bedside/tools/scores"
 	"bedside/tools/train"
 	"bedside/weights"
 )
@@ -23,6 +24,7 @@ type measureCommand struct {
 	On      string `help:"With --split: train on --part, measure on this part instead of in parts." placeholder:"PART"`
 	Parts   int    `help:"Part the notes into so many, labels spread evenly; train on all but one, measure on that. Default: 5." placeholder:"5"`
 	Repeats int    `help:"Part the notes in so many ways, measure on one part of each, and give the mean; calibration error, which few notes overstate, over all answers together. Default: part them once, measure on every part, and give the figures over all notes." placeholder:"5"`
+	Scores  string `help:"Write what each note got from the model that did not see it, before calibration, to this file: import --scores and mixtures are fitted on such." placeholder:"F.csv"`
 	JSON    bool   `help:"Print the figures as JSON."`
 }
 
@@ -33,9 +35,15 @@ Nothing is written. No part shares a note with the others, so no model is asked 
 note that it saw. With --on the split decides: notes of both parts are warned of, and
 labels that --part does not have are counted and left out.
 
+The file of --scores has the column row and one for each label, in it a logit: what int8
+weights, or those of --precision, made of the note before calibration. A label that the
+notes trained on did not have has -30, one that all of them had 30; calibration leaves
+these out, since they say how notes were parted and nothing of the note.
+
 Examples:
   bedside measure --data notes.csv --text note --label specialty --family lr,svm --C 1,3
-  bedside measure --data notes.csv --text note --label specialty --parts 5 --repeats 5`
+  bedside measure --data notes.csv --text note --label specialty --parts 5 --repeats 5
+  bedside measure --data notes.csv --text note --label specialty --scores scores.csv`
 }
 
 // Run trains, measures and prints.
@@ -47,6 +55,11 @@ func (c *measureCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	p.end()
+	if c.Scores != "" {
+		if err := m.scores.Save(c.Scores); err != nil {
+			return err
+		}
+	}
 	if m.shared > 0 {
 		warnShared(s, m.shared, len(m.data.Examples), c.On, c.Part)
 	}
@@ -102,6 +115,8 @@ func (c *measureCommand) check() error {
 		return usagef("--on and --repeats are two ways to measure: choose one")
 	case c.On != "" && c.Parts != 0:
 		return usagef("--on and --parts are two ways to measure: choose one")
+	case c.Scores != "" && (c.On != "" || c.Repeats > 0):
+		return usagef("--scores wants every note measured once: not with --on or --repeats")
 	case c.parts() < 2 || c.Repeats < 0 || c.Repeats > 1000:
 		return usagef("--parts %d, --repeats %d: want 2 parts or more, and 0 to 1000 repeats", c.Parts, c.Repeats)
 	case slices.Contains(c.Family, train.Head):
@@ -117,6 +132,7 @@ func (c *measureCommand) parts() int { return cmp.Or(c.Parts, 5) }
 type findings struct {
 	runs    []metrics.Answers // one for each repeat, or one of all notes
 	wide    []metrics.Answers // likewise with float32 weights
+	scores  scores.Table      // of all notes, where asked for
 	model   weights.Manifest  // of the last model trained
 	data    *dataset.Dataset  // the notes answered about
 	also    []string          // SHA-256 of the files learned from beside
@@ -142,7 +158,8 @@ func (c *measureCommand) run(ctx context.Context, progress func(stage string, do
 	if err != nil {
 		return nil, err
 	}
-	m := &measurement{settings: settings, also: also, progress: progress, out: &findings{data: data}}
+	m := &measurement{settings: settings, also: also, score: c.Scores != "", progress: progress, out: &findings{data: data}}
+	m.out.scores.Labels = data.Labels
 	for _, d := range also {
 		m.out.also = append(m.out.also, d.SHA256)
 	}
@@ -192,6 +209,7 @@ func others(d *dataset.Dataset, held []int) []int {
 type measurement struct {
 	settings train.Settings
 	also     []*dataset.Dataset
+	score    bool // keep the logits
 	progress func(stage string, done, total int)
 	models   int
 	asked    int
@@ -214,6 +232,11 @@ func (m *measurement) ask(ctx context.Context, seen, held *dataset.Dataset, apar
 	if err := m.answer(ctx, model, settings.Precision, held, &m.out.runs, apart); err != nil {
 		return err
 	}
+	if m.score {
+		if err := m.keep(ctx, model, held); err != nil {
+			return err
+		}
+	}
 	return m.answer(ctx, model, train.Float32, held, &m.out.wide, apart)
 }
 
@@ -233,6 +256,27 @@ func (m *measurement) answer(ctx context.Context, model *train.Model, precision 
 		return nil
 	}
 	(*runs)[0] = metrics.Pool([]metrics.Answers{(*runs)[0], answers})
+	return nil
+}
+
+// keep adds the logits of held to the scores.
+func (m *measurement) keep(ctx context.Context, model *train.Model, held *dataset.Dataset) error {
+	manifest, tensors := model.Bundle(m.settings.Precision)
+	engine, err := evaluate.InMemory(manifest, tensors)
+	if err != nil {
+		return err
+	}
+	for _, e := range held.Examples {
+		r, err := engine(ctx, e.Text)
+		if err != nil {
+			return fmt.Errorf("row %d: %w", e.Row, err)
+		}
+		logits := make([]float64, len(manifest.Task.Labels)) // all of the data's: a fold's models know even those that its notes lack
+		for _, l := range r.Labels {
+			logits[l.Index] = l.Logit
+		}
+		m.out.scores.Add(e.Row, logits)
+	}
 	return nil
 }
 

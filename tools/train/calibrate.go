@@ -33,7 +33,7 @@ func Calibrate(scores []float64, t fit.Targets) weights.Calibration {
 		p.fit(known, truth, &pooled)
 		c.Slope, c.Intercept = append(c.Slope, p.slope), append(c.Intercept, p.intercept)
 	}
-	c.Ceiling = ceiling(probabilities(c, scores, t.Labels), scores, right)
+	c.Ceiling = ceiling(Probabilities(c, scores, t.Labels), scores, right)
 	return c
 }
 

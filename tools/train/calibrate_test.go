@@ -40,7 +40,7 @@ func TestPlattFindsTheSigmoid(t *testing.T) {
 func TestPlattNeverTurnsScoresAround(t *testing.T) {
 	scores, targets := drawn(2000, []float64{-1.5, 1}, []float64{-2, 0})
 	c := Calibrate(scores, targets)
-	p := probabilities(c, scores, 2)
+	p := Probabilities(c, scores, 2)
 	mean, share := 0.0, 0.0
 	for i, set := range targets.Sets {
 		mean += p[2*i] / 2000
@@ -67,7 +67,7 @@ func TestRareLabelsAreDrawnToTheRest(t *testing.T) {
 	if ratio := c.Slope[2] / c.Slope[0]; ratio < 0.5 || ratio > 4 {
 		t.Errorf("a label with one example has a slope of %.2f, the common ones %.2f and %.2f", c.Slope[2], c.Slope[0], c.Slope[1])
 	}
-	p := probabilities(c, scores, 3)
+	p := Probabilities(c, scores, 3)
 	if p[3*7+2] < 0.3 || p[2] > 0.05 {
 		t.Errorf("its row has probability %.3f, the others %.3f", p[3*7+2], p[2])
 	}
@@ -76,7 +76,7 @@ func TestRareLabelsAreDrawnToTheRest(t *testing.T) {
 func TestCalibratingALabelNoRowHas(t *testing.T) {
 	scores, targets := drawn(300, []float64{1, 1}, []float64{0, -1000})
 	c := Calibrate(scores, targets)
-	for i, p := range probabilities(c, scores, 2) {
+	for i, p := range Probabilities(c, scores, 2) {
 		if math.IsNaN(p) || i%2 == 1 && p > 0.2 {
 			t.Fatalf("probability %g of label %d; slopes %v, intercepts %v", p, i%2, c.Slope, c.Intercept)
 		}
@@ -160,7 +160,7 @@ func TestProbabilitiesRiseWithScores(t *testing.T) {
 	for l := range 3 {
 		low, high := []float64{-1, -1, -1}, []float64{-1, -1, -1}
 		high[l] = 4
-		if a, b := probabilities(c, low, 3), probabilities(c, high, 3); a[l] >= b[l] {
+		if a, b := Probabilities(c, low, 3), Probabilities(c, high, 3); a[l] >= b[l] {
 			t.Errorf("label %d: probability %g at -1, %g at 4", l, a[l], b[l])
 		}
 	}

@@ -74,8 +74,7 @@ func TrainHead(ctx context.Context, d *dataset.Dataset, vectors [][]float32, s S
 		return nil, err
 	}
 	t.step("fitted " + chosen.Candidate.String())
-	m.Calibration = Calibrate(chosen.scores, t.targets)
-	m.Thresholds = Thresholds(probabilities(m.Calibration, chosen.scores, t.targets.Labels), t.targets)
+	m.Calibration, m.Thresholds = Settle(chosen.scores, t.targets)
 	return m, nil
 }
 

@@ -73,7 +73,7 @@ func TestTrainHead(t *testing.T) {
 // checkCalibrated measures what held-out scores become.
 func checkCalibrated(t *testing.T, m *Model, d *dataset.Dataset) {
 	t.Helper()
-	a := metrics.Answers{Labels: m.Labels, MultiClass: !m.MultiLabel, Probabilities: probabilities(m.Calibration, m.Best.scores, len(m.Labels))}
+	a := metrics.Answers{Labels: m.Labels, MultiClass: !m.MultiLabel, Probabilities: Probabilities(m.Calibration, m.Best.scores, len(m.Labels))}
 	for i, e := range d.Examples {
 		asserted := []int{}
 		for l := range m.Labels {

@@ -12,7 +12,6 @@ import (
 	"bedside/tools/fit"
 	heads "bedside/tools/fit/head"
 	quantized "bedside/tools/quantize"
-	"bedside/wasm/classify"
 	"bedside/weights"
 )
 
@@ -455,9 +454,8 @@ func (t *trainer) assert(scores []float64) []bool {
 		}
 		known := rows(scores, others, labels)
 		of := t.targets.Select(others)
-		calibration := Calibrate(known, of)
-		thresholds := Thresholds(probabilities(calibration, known, labels), of)
-		p := probabilities(calibration, rows(scores, held, labels), labels)
+		calibration, thresholds := Settle(known, of)
+		p := Probabilities(calibration, rows(scores, held, labels), labels)
 		for r, i := range held {
 			for l := range labels {
 				asserted[i*labels+l] = p[r*labels+l] >= thresholds[l]
@@ -489,7 +487,7 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 		}
 		model = unfold(l.vocabularies, model)
 	}
-	calibration := Calibrate(chosen.scores, t.targets)
+	calibration, thresholds := Settle(chosen.scores, t.targets)
 	t.step("fitted " + chosen.Candidate.String())
 	return &Model{
 		Labels:       t.data.Labels,
@@ -501,7 +499,7 @@ func (t *trainer) finish(ctx context.Context, trials []Trial, best int, corpora 
 		Lexicon:      l.lexicon,
 		Linear:       model,
 		Calibration:  calibration,
-		Thresholds:   Thresholds(probabilities(calibration, chosen.scores, t.targets.Labels), t.targets),
+		Thresholds:   thresholds,
 	}, nil
 }
 
@@ -524,15 +522,6 @@ func transform(corpora []*Corpus, vocabularies []*Vocabulary, notes []int) *fit.
 		parts = append(parts, c.Transform(vocabularies[i], notes))
 	}
 	return join(parts)
-}
-
-// probabilities calibrates scores [rows][labels].
-func probabilities(c weights.Calibration, scores []float64, labels int) []float64 {
-	p := make([]float64, len(scores))
-	for at := 0; at < len(scores); at += labels {
-		classify.Calibrate(c, scores[at:at+labels], p[at:at+labels])
-	}
-	return p
 }
 
 // rows takes the named rows of a dense matrix [rows][labels].
