@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"bedside/tools/dataset"
 	"bedside/tools/fit"
@@ -25,6 +26,11 @@ type Mixture struct {
 	Mixed MixTrial
 }
 
+// Best is the trial of the share that was chosen.
+func (m *Mixture) Best() MixTrial {
+	return m.Trials[slices.IndexFunc(m.Trials, func(t MixTrial) bool { return t.Share == m.Share })]
+}
+
 // MixTrial is how a share did on notes that nothing was fitted on. That of Mixed is the mean
 // of those chosen.
 type MixTrial struct {
@@ -33,34 +39,44 @@ type MixTrial struct {
 	Report  metrics.Report
 }
 
-const (
-	mixParts  = 5
-	mixShares = 20 // steps from 0 to 1
-)
+// Scored is what two models made of notes that neither saw.
+type Scored struct {
+	Data            *dataset.Dataset
+	Labels          []string // of the models
+	Targets         fit.Targets
+	Linear, Encoder []float64 // [examples][labels]
+}
 
-// Mix chooses how much an encoder counts beside a linear model, from what either scored
-// [examples][labels] of notes that it did not see: the share with the least logarithmic loss
-// on held-out parts of the notes, of several the smallest. All else is then fitted on all notes.
-func Mix(ctx context.Context, d *dataset.Dataset, labels []string, t fit.Targets, linear, encoder []float64, seed uint64) (*Mixture, error) {
+// MixParts is the number of parts that the notes are dealt into.
+const MixParts = 5
+
+const mixShares = 20 // steps from 0 to 1
+
+// Mix chooses how much an encoder counts beside a linear model: the share with the least
+// logarithmic loss on held-out parts of the notes, of several the smallest. All else is then
+// fitted on all notes.
+func Mix(ctx context.Context, of Scored, seed uint64, progress func(stage string, done, total int)) (*Mixture, error) {
 	texts := map[int]bool{}
-	for _, e := range d.Examples {
+	for _, e := range of.Data.Examples {
 		texts[e.Group] = true
 	}
-	if len(texts) < 2*mixParts {
-		return nil, fmt.Errorf("%d distinct notes are too few to choose by: want %d or more", len(texts), 2*mixParts)
+	if len(texts) < 2*MixParts {
+		return nil, fmt.Errorf("%d distinct notes are too few to choose by: want %d or more", len(texts), 2*MixParts)
 	}
-	m := &mixer{data: d, labels: labels, targets: t, members: [2][]float64{linear, encoder}}
+	m := &mixer{Scored: of}
 	for range mixShares + 2 {
-		m.answers = append(m.answers, make([]float64, len(linear)))
-		m.asserted = append(m.asserted, make([]bool, len(linear)))
+		m.answers = append(m.answers, make([]float64, len(of.Linear)))
+		m.asserted = append(m.asserted, make([]bool, len(of.Linear)))
 	}
 	out := &Mixture{}
-	for _, held := range Part(d, mixParts, seed) {
+	for k, held := range Part(of.Data, MixParts, seed) {
+		progress(fmt.Sprintf("part %d of %d", k+1, MixParts), k, MixParts+1)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		out.Mixed.Share += shareAt(m.part(held)) * float64(len(held)) / float64(len(d.Examples))
+		out.Mixed.Share += shareAt(m.part(held)) * float64(len(held)) / float64(len(of.Data.Examples))
 	}
+	progress("all notes", MixParts, MixParts+1)
 	best := 0
 	for at := range mixShares + 1 {
 		trial := MixTrial{Share: shareAt(at)}
@@ -75,8 +91,9 @@ func Mix(ctx context.Context, d *dataset.Dataset, labels []string, t fit.Targets
 	if err := m.measure(chosenAt, &out.Mixed); err != nil {
 		return nil, err
 	}
-	out.Linear, out.Encoder = Calibrate(linear, t), Calibrate(encoder, t)
-	sum := mixed(out.Share, calibrated(out.Linear, linear, t.Labels), calibrated(out.Encoder, encoder, t.Labels))
+	t, labels := of.Targets, of.Targets.Labels
+	out.Linear, out.Encoder = Calibrate(of.Linear, t), Calibrate(of.Encoder, t)
+	sum := mixed(out.Share, calibrated(out.Linear, of.Linear, labels), calibrated(out.Encoder, of.Encoder, labels))
 	out.Calibration, out.Thresholds = Settle(sum, t)
 	return out, nil
 }
@@ -88,10 +105,7 @@ const chosenAt = mixShares + 1
 
 // mixer holds what each share says of notes that nothing was fitted on.
 type mixer struct {
-	data     *dataset.Dataset
-	labels   []string
-	targets  fit.Targets
-	members  [2][]float64
+	Scored
 	answers  [][]float64 // by share: probabilities [examples][labels]
 	asserted [][]bool    // likewise
 }
@@ -104,14 +118,14 @@ func (m *mixer) part(held []int) (best int) {
 		in[i] = true
 	}
 	var others []int
-	for i := range m.data.Examples {
+	for i := range m.Data.Examples {
 		if !in[i] {
 			others = append(others, i)
 		}
 	}
-	labels, of := m.targets.Labels, m.targets.Select(others)
+	labels, of := m.Targets.Labels, m.Targets.Select(others)
 	var known, asked [2][]float64
-	for k, scores := range m.members {
+	for k, scores := range [][]float64{m.Linear, m.Encoder} {
 		c := Calibrate(rows(scores, others, labels), of)
 		known[k] = calibrated(c, rows(scores, others, labels), labels)
 		asked[k] = calibrated(c, rows(scores, held, labels), labels)
@@ -141,18 +155,18 @@ func (m *mixer) part(held []int) (best int) {
 // measure fills in what the answers are worth.
 func (m *mixer) measure(at int, trial *MixTrial) (err error) {
 	a := metrics.Answers{
-		Labels: m.labels, Probabilities: m.answers[at], Truth: m.targets.Sets,
-		Asserted: make([][]int, len(m.data.Examples)), MultiClass: m.targets.MultiClass,
+		Labels: m.Labels, Probabilities: m.answers[at], Truth: m.Targets.Sets,
+		Asserted: make([][]int, len(m.Data.Examples)), MultiClass: m.Targets.MultiClass,
 	}
-	for i, e := range m.data.Examples {
-		for l := range m.targets.Labels {
-			if m.asserted[at][i*m.targets.Labels+l] {
+	for i, e := range m.Data.Examples {
+		for l := range m.Labels {
+			if m.asserted[at][i*len(m.Labels)+l] {
 				a.Asserted[i] = append(a.Asserted[i], l)
 			}
 		}
 		a.Notes = append(a.Notes, e.Group)
 	}
-	trial.LogLoss = logLoss(m.answers[at], m.targets, m.members)
+	trial.LogLoss = logLoss(m.answers[at], m.Targets, [2][]float64{m.Linear, m.Encoder})
 	trial.Report, err = metrics.Measure(a)
 	return err
 }

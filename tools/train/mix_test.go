@@ -46,6 +46,8 @@ func views(multiLabel bool, n int, strengths ...float64) (*dataset.Dataset, fit.
 	return d, t, scores
 }
 
+func quiet(string, int, int) {}
+
 func TestMixChoosesTheShare(t *testing.T) {
 	for _, multiLabel := range []bool{false, true} {
 		for _, c := range []struct {
@@ -59,7 +61,7 @@ func TestMixChoosesTheShare(t *testing.T) {
 			{0, 2, .9, 1},
 		} {
 			d, of, scores := views(multiLabel, 600, c.linear, c.encoder)
-			m, err := Mix(t.Context(), d, d.Labels, of, scores[0], scores[1], 1)
+			m, err := Mix(t.Context(), Scored{d, d.Labels, of, scores[0], scores[1]}, 1, quiet)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +91,7 @@ func TestMixChoosesTheShare(t *testing.T) {
 func TestMixLeavesOutWhatWasNotLearnt(t *testing.T) {
 	for _, multiLabel := range []bool{false, true} {
 		d, of, scores := views(multiLabel, 300, 2, 2)
-		plain, err := Mix(t.Context(), d, d.Labels, of, scores[0], scores[1], 1)
+		plain, err := Mix(t.Context(), Scored{d, d.Labels, of, scores[0], scores[1]}, 1, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +100,7 @@ func TestMixLeavesOutWhatWasNotLearnt(t *testing.T) {
 				scores[0][3*i+l] = fit.Floor
 			}
 		}
-		m, err := Mix(t.Context(), d, d.Labels, of, scores[0], scores[1], 1)
+		m, err := Mix(t.Context(), Scored{d, d.Labels, of, scores[0], scores[1]}, 1, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +114,7 @@ func TestMixLeavesOutWhatWasNotLearnt(t *testing.T) {
 
 func TestMixRefuses(t *testing.T) {
 	d, of, scores := views(true, 9, 1, 1)
-	if _, err := Mix(t.Context(), d, d.Labels, of, scores[0], scores[1], 1); err == nil || !strings.Contains(err.Error(), "9 distinct notes are too few") {
+	if _, err := Mix(t.Context(), Scored{d, d.Labels, of, scores[0], scores[1]}, 1, quiet); err == nil || !strings.Contains(err.Error(), "9 distinct notes are too few") {
 		t.Errorf("error %v", err)
 	}
 }
