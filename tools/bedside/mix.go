@@ -93,20 +93,19 @@ func (c *mixCommand) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("%s: %w", c.Data, err)
 	}
 	p.end()
-	helps := mixture.Share > 0 && mixture.Share < 1
-	if helps {
+	if mixture.Helps() {
 		if err := c.write(ctx, in, mixture); err != nil {
 			return err
 		}
 	}
-	if err := c.print(s, in, mixture, helps); err != nil || helps {
+	if err := c.print(s, in, mixture); err != nil || mixture.Helps() {
 		return err
 	}
 	alone := "linear model"
-	if mixture.Share == 1 {
+	if _, encoder := mixture.Alone(); encoder.LogLoss == mixture.Least() {
 		alone = "encoder"
 	}
-	return fmt.Errorf("mixing does not help: by log-loss on held-out notes the %s does best alone; nothing was written", alone)
+	return fmt.Errorf("mixing does not help: on notes that no weight was chosen by, the %s alone does as well, by log-loss; nothing was written", alone)
 }
 
 // mixing is all that is read before the work begins.
@@ -139,6 +138,10 @@ func (c *mixCommand) read() (in mixing, err error) {
 	in.scored.Labels = task.Labels
 	if in.scored.Data, err = c.load(c.Part); err != nil {
 		return in, err
+	}
+	// Not by name: with another column named, labels may be notes.
+	if n := evaluate.Unknown(in.linear.Manifest, in.scored.Data); n > 0 {
+		return in, fmt.Errorf("%s: %d of the %d labels are none of the models': is %q the column with the labels, and is --label-separator what stands between them?", c.Data, n, len(in.scored.Data.Labels), c.Label)
 	}
 	if in.scored.Targets, err = train.Targets(in.scored.Data, task.Labels, task.Kind == weights.MultiLabel); err != nil {
 		return in, fmt.Errorf("%s: %w", c.Data, err)
@@ -190,7 +193,7 @@ func (c *mixCommand) members() (linear, encoder *bundle.Bundle, err error) {
 		than string
 	}{{c.Linear, l.Task.Labels, e.Task.Labels, c.Encoder}, {c.Encoder, e.Task.Labels, l.Task.Labels, c.Linear}} {
 		if n, first := lacking(pair.of, pair.has); n > 0 {
-			return nil, nil, fmt.Errorf("%s has %d of its labels, %q the first, that %s does not have: the labels have to be the same", pair.dir, n, first, pair.than)
+			return nil, nil, fmt.Errorf("%d of the labels of %s, %q the first, are not among those of %s: both have to have the same", n, pair.dir, first, pair.than)
 		}
 	}
 	return linear, encoder, nil
@@ -233,7 +236,7 @@ func (c *mixCommand) card(in mixing, m *train.Mixture) weights.Card {
 	l, e, d := in.linear.Manifest, in.encoder.Manifest, in.scored.Data
 	protocol := fmt.Sprintf("%d notes in %d parts: scores of models that had not seen the note; weight, calibration and thresholds of the other parts", len(d.Examples), train.MixParts)
 	evaluations := []weights.Evaluation{evaluate.Evaluation(protocol, m.Mixed.Report)}
-	first, last := m.Trials[0], m.Trials[len(m.Trials)-1]
+	first, last := m.Alone()
 	for _, alone := range []struct {
 		what  string
 		trial train.MixTrial
@@ -270,16 +273,17 @@ func (c *mixCommand) sources(in mixing) []weights.Data {
 	return out
 }
 
-func (c *mixCommand) print(s streams, in mixing, m *train.Mixture, wrote bool) error {
+func (c *mixCommand) print(s streams, in mixing, m *train.Mixture) error {
 	d := in.scored.Data
+	linear, encoder := m.Alone()
 	out := blend{
 		Examples: len(d.Examples), Skipped: d.Skipped, Labels: len(in.scored.Labels), Unseen: len(in.scored.Labels) - len(d.Labels),
-		Weight: m.Share, Linear: figuresOf(m.Trials[0]), Encoder: figuresOf(m.Trials[len(m.Trials)-1]), Mix: figuresOf(m.Mixed),
+		Weight: m.Share, Linear: figuresOf(linear), Encoder: figuresOf(encoder), Mix: figuresOf(m.Mixed),
 	}
 	for _, trial := range m.Trials {
 		out.ByWeight = append(out.ByWeight, figuresOf(trial))
 	}
-	if wrote {
+	if m.Helps() {
 		out.Out = c.Out
 	}
 	if c.JSON {
@@ -304,7 +308,7 @@ func (c *mixCommand) print(s streams, in mixing, m *train.Mixture, wrote bool) e
 	}{{"linear", out.Linear}, {"encoder", out.Encoder}, {"mix", out.Mix}} {
 		fmt.Fprintf(s.out, "  %-8s %8.4f  %8.4f  %8.4f  %15.4f  %6.4f\n", row.name, row.LogLoss, row.MacroF1, row.MicroF1, row.Top1InSet, row.ECE)
 	}
-	if !wrote {
+	if !m.Helps() {
 		return nil
 	}
 	_, err := fmt.Fprintf(s.out, "\nwrote %s; %s is its model card\n", c.Out, filepath.Join(c.Out, bundle.CardFile))

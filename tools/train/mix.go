@@ -31,6 +31,22 @@ func (m *Mixture) Best() MixTrial {
 	return m.Trials[slices.IndexFunc(m.Trials, func(t MixTrial) bool { return t.Share == m.Share })]
 }
 
+// Alone are the trials of the linear model and of the encoder without the other.
+func (m *Mixture) Alone() (linear, encoder MixTrial) {
+	return m.Trials[0], m.Trials[len(m.Trials)-1]
+}
+
+// Least is the logarithmic loss of the better of the two.
+func (m *Mixture) Least() float64 {
+	linear, encoder := m.Alone()
+	return min(linear.LogLoss, encoder.LogLoss)
+}
+
+// Helps says whether both together are worth more than one of them.
+func (m *Mixture) Helps() bool {
+	return m.Share > 0 && m.Share < 1 && m.Mixed.LogLoss < m.Least()
+}
+
 // MixTrial is how a share did on notes that nothing was fitted on. That of Mixed is the mean
 // of those chosen.
 type MixTrial struct {
