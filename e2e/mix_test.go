@@ -90,3 +90,20 @@ func TestMixInThePage(t *testing.T) {
 		})
 	}
 }
+
+// TestMixOnAGPU: the copy that a GPU gets has its linear head too.
+func TestMixOnAGPU(t *testing.T) {
+	_, _, both := mixBundle(t)
+	want, s := nativeAnswers(t, both, encoderNotes()), encoderServer(t, both)
+	tab := openOnGPU(t, s.url()+"?device=webgpu")
+	tab.readyOnGPU()
+	for note, result := range want {
+		got := tab.slowly(note)
+		tab.alike(brief(note), got, result)
+		if got.Terms != result.Terms || len(got.Explanations) != len(result.Explanations) {
+			t.Errorf("%s: %d terms and %d explanations, want %d and %d", brief(note), got.Terms, len(got.Explanations), result.Terms, len(result.Explanations))
+		}
+	}
+	tab.outer.quiet()
+	tab.frame.quiet()
+}

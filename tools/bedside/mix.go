@@ -248,7 +248,7 @@ func (c *mixCommand) card(in mixing, m *train.Mixture) weights.Card {
 	return weights.Card{
 		Summary: cmp.Or(in.about.Summary, "A linear model and an encoder that answer together."), IntendedUse: in.about.IntendedUse, Limits: in.about.Limits,
 		Data: c.sources(in),
-		Training: fmt.Sprintf("The calibrated scores of %s, a linear model, and %s, an encoder, are added up. The encoder's weight of %g has the least log-loss of 21 weights on held-out parts of %d notes that neither model had seen: %.4f, where the linear model alone has %.4f and the encoder alone %.4f. "+
+		Training: fmt.Sprintf("The calibrated scores of %s, a linear model, and %s, an encoder, are added up. The encoder's weight of %g has the least log-loss of 21 weights on held-out parts of %d notes, by scores of such models that had not seen them: %.4f, where the linear model alone has %.4f and the encoder alone %.4f. "+
 			"The linear model: %s The encoder: %s", l.Name, e.Name, m.Share, len(d.Examples), m.Best().LogLoss, first.LogLoss, last.LogLoss, sentence(l.Card.Training), sentence(e.Card.Training)),
 		Refitted: true, Evaluations: evaluations,
 	}
