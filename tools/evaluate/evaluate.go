@@ -55,6 +55,11 @@ func nativeEncoder(ctx context.Context, b *bundle.Bundle, device kernels.Device)
 	if err != nil {
 		return nil, err
 	}
+	return inTurn(model), nil
+}
+
+// inTurn answers one note after another.
+func inTurn(model *classify.Model) Engine {
 	var mu sync.Mutex
 	return func(ctx context.Context, note string) (*classify.Result, error) {
 		mu.Lock()
@@ -72,7 +77,33 @@ func nativeEncoder(ctx context.Context, b *bundle.Bundle, device kernels.Device)
 			}
 		}
 		return j.Result(), nil
-	}, nil
+	}
+}
+
+// OnDevice runs a model with an encoder that has not been written, one call after another, on
+// a device that serves it alone and stays the caller's to close.
+func OnDevice(m weights.Manifest, values []weights.Values, device kernels.Device) (Engine, error) {
+	header, ordered, err := m.Arrange(values)
+	if err != nil {
+		return nil, err
+	}
+	loading, err := classify.Open(&m, device)
+	if err != nil {
+		return nil, err
+	}
+	if err := loading.Write(weights.Segment{Tensor: weights.Header, Length: m.HeaderBytes()}, header); err != nil {
+		return nil, err
+	}
+	for i, v := range ordered {
+		if err := loading.Write(weights.Segment{Tensor: i, Length: int64(len(v.Data))}, v.Data); err != nil {
+			return nil, fmt.Errorf("tensor %s: %w", v.Name, err)
+		}
+	}
+	model, err := loading.Ready()
+	if err != nil {
+		return nil, err
+	}
+	return inTurn(model), nil
 }
 
 // InMemory runs a linear model that has not been written.
@@ -129,6 +160,11 @@ func Run(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dat
 	if err != nil {
 		return metrics.Report{}, err
 	}
+	return Measure(m, d, a, times)
+}
+
+// Measure makes a report of what Collect gave.
+func Measure(m *weights.Manifest, d *dataset.Dataset, a metrics.Answers, times []time.Duration) (metrics.Report, error) {
 	unknown := Unknown(m, d)
 	if len(times) == 0 {
 		return metrics.Report{}, fmt.Errorf("no example to measure: %d examples, %d of %d labels unknown to the model", len(d.Examples), unknown, len(d.Labels))
@@ -137,7 +173,7 @@ func Run(ctx context.Context, engine Engine, m *weights.Manifest, d *dataset.Dat
 	if err != nil {
 		return metrics.Report{}, err
 	}
-	slices.Sort(times)
+	times = slices.Sorted(slices.Values(times))
 	report.UnknownLabels = unknown
 	report.LatencyMS = float64(times[len(times)/2].Nanoseconds()) / 1e6
 	return report, nil

@@ -14,11 +14,13 @@ import (
 	"sync"
 	"testing"
 
+	"bedside/kernels/reference"
 	"bedside/tools/dataset"
 	"bedside/tools/metrics"
 	"bedside/tools/train"
 	"bedside/tools/train/invented"
 	"bedside/wasm/classify"
+	random "bedside/wasm/encoder/invented"
 	"bedside/wasm/host"
 	"bedside/weights"
 	"bedside/weights/bundle"
@@ -156,6 +158,31 @@ func TestEnginesAgree(t *testing.T) {
 		for _, e := range d.Examples {
 			checkSameAnswer(t, native, wazero, e)
 		}
+	}
+}
+
+// TestEncodersInMemory: an encoder answers the same before and after it is written.
+func TestEncodersInMemory(t *testing.T) {
+	m, values := random.Model(random.Tiny(), weights.MultiLabel, invented.Labels, 1)
+	native, manifest, err := Native(t.Context(), written(t, m, values), reference.NewDevice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	inMemory, err := OnDevice(m, values, reference.NewDevice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := read(t, invented.Notes(20, 9))
+	d.Examples = append(d.Examples, odd()[:7]...)
+	if got, want := measured(t, inMemory, &m, d), measured(t, native, manifest, d); !reflect.DeepEqual(got, want) {
+		t.Errorf("in memory:\n%+v, written:\n%+v", got, want)
+	}
+	for _, e := range d.Examples {
+		checkSameAnswer(t, native, inMemory, e)
+	}
+	values[3].Shape[0]--
+	if _, err := OnDevice(m, values, reference.NewDevice()); err == nil {
+		t.Error("a tensor of another shape is taken")
 	}
 }
 
