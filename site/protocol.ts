@@ -282,6 +282,8 @@ export interface Manifest {
   lexicon?: Lexicon
   linear?: { family: string; c: number }
   encoder?: Encoder
+  /** Where there is an encoder beside a linear head: the encoder's share, 0 to 1. */
+  mix?: { encoder: number }
   shards: { file: string; size: number; sha256: string }[]
   card: Card
 }

@@ -89,13 +89,23 @@ func (m *Manifest) checkTask() error {
 	return nil
 }
 
-// checkSections checks the sections that describe the model: one kind or the other.
+// checkSections checks the sections that describe the model: a linear one, an encoder, or both.
 func (m *Manifest) checkSections() error {
-	switch {
-	case m.Encoder == nil:
-		return m.checkText()
-	case m.Text != (Text{}) || m.TFIDF != nil || m.Lexicon != nil || m.Linear != nil:
-		return bad("encoder stands beside text, tfidf, lexicon or linear: want one kind of model")
+	if (m.Mix != nil) != (m.Encoder != nil && m.Linear != nil) {
+		return bad("mix stands where encoder stands beside linear, and there alone")
+	}
+	if m.Mix != nil && !(m.Mix.Encoder > 0 && m.Mix.Encoder < 1) {
+		return bad("mix: encoder %g, want more than 0 and less than 1", m.Mix.Encoder)
+	}
+	if m.isLinear() {
+		if err := m.checkText(); err != nil {
+			return err
+		}
+	} else if m.Text != (Text{}) || m.TFIDF != nil || m.Lexicon != nil {
+		return bad("encoder stands beside text, tfidf or lexicon without linear, which would weigh them")
+	}
+	if m.Encoder == nil {
+		return nil
 	}
 	if err := m.Encoder.check(); err != nil {
 		return bad("encoder: %v", err)
@@ -103,12 +113,25 @@ func (m *Manifest) checkSections() error {
 	return nil
 }
 
+// isLinear says whether the model is linear, or has a linear part.
+func (m *Manifest) isLinear() bool { return m.Encoder == nil || m.Linear != nil }
+
 // checkParts requires exactly the tensors that the model's sections name.
 func (m *Manifest) checkParts() error {
-	if m.Encoder != nil {
-		return m.checkEncoderTensors()
+	found := newInventory(m.Tensors)
+	if m.isLinear() {
+		if err := m.checkLinear(); err != nil {
+			return err
+		}
+		m.wantLinear(&found)
 	}
-	return m.checkLinear()
+	if m.Encoder != nil {
+		m.wantEncoder(&found)
+	}
+	if found.err == nil && found.asked != len(m.Tensors) {
+		return bad("%d tensors, this model has %d", len(m.Tensors), found.asked)
+	}
+	return found.err
 }
 
 func (m *Manifest) checkText() error {
@@ -260,7 +283,7 @@ func (m *Manifest) checkTensors() error {
 	return nil
 }
 
-// checkLinear requires exactly the tensors that the TF-IDF blocks and the linear head name.
+// checkLinear checks that features and head belong together.
 func (m *Manifest) checkLinear() error {
 	switch {
 	case m.TFIDF != nil && m.Linear == nil:
@@ -268,23 +291,21 @@ func (m *Manifest) checkLinear() error {
 	case m.TFIDF == nil && m.Linear != nil:
 		return bad("linear stands beside a lexicon alone, which has no weights")
 	}
-	want := m.linearTensors()
-	for _, t := range want {
-		dtypes := []string{t.DType}
-		if t.Name == LinearWeight {
-			dtypes = []string{I8, F32}
-		}
-		if err := m.wantTensor(t.Name, t.Shape, dtypes...); err != nil {
-			return err
-		}
-	}
-	if len(m.Tensors) != len(want) {
-		return bad("%d tensors, this model has %d", len(m.Tensors), len(want))
-	}
 	if labels := len(m.Task.Labels); m.TFIDF == nil && m.Lexicon.Concepts != labels {
 		return bad("a lexicon alone has %d concepts for %d labels: want one for each", m.Lexicon.Concepts, labels)
 	}
 	return nil
+}
+
+// wantLinear asks for the tensors that the TF-IDF blocks, the lexicon and the linear head name.
+func (m *Manifest) wantLinear(found *inventory) {
+	for _, t := range m.linearTensors() {
+		dtypes := []string{t.DType}
+		if t.Name == LinearWeight {
+			dtypes = []string{I8, F32}
+		}
+		found.want(t.Name, t.Shape, dtypes...)
+	}
 }
 
 // linearTensors are those of a linear model; its weights may be I8 too.
@@ -314,14 +335,6 @@ func (m *Manifest) linearTensors() (want []Tensor) {
 		want = append(want, Tensor{Name: name, DType: F32, Shape: []int{labels}})
 	}
 	return want
-}
-
-func (m *Manifest) wantTensor(name string, shape []int, dtypes ...string) error {
-	i := slices.IndexFunc(m.Tensors, func(t Tensor) bool { return t.Name == name })
-	if i < 0 {
-		return bad("tensor %q is missing", name)
-	}
-	return m.Tensors[i].is(shape, dtypes)
 }
 
 func (t Tensor) is(shape []int, dtypes []string) error {

@@ -60,13 +60,9 @@ func (w Window) check(positions int) error {
 	return nil
 }
 
-// checkEncoderTensors requires exactly the tensors that encoder.go lists.
-func (m *Manifest) checkEncoderTensors() error {
+// wantEncoder asks for the tensors that encoder.go lists.
+func (m *Manifest) wantEncoder(found *inventory) {
 	e := m.Encoder
-	found := inventory{tensors: make(map[string]Tensor, len(m.Tensors))}
-	for _, t := range m.Tensors {
-		found.tensors[t.Name] = t
-	}
 	found.vocabulary()
 	found.table(EncoderWord, e.Vocabulary, e.Hidden)
 	found.table(EncoderPosition, e.Positions, e.Hidden)
@@ -84,10 +80,6 @@ func (m *Manifest) checkEncoderTensors() error {
 		found.dense(EncoderPooler, e.Hidden, e.Hidden, e.Weights)
 	}
 	found.dense(Head, e.Hidden, len(m.Task.Labels), "")
-	if found.err == nil && found.asked != len(m.Tensors) {
-		return bad("%d tensors, this model has %d", len(m.Tensors), found.asked)
-	}
-	return found.err
 }
 
 // inventory asks for tensors by name. The first one that is missing, or of another
@@ -96,6 +88,14 @@ type inventory struct {
 	tensors map[string]Tensor
 	asked   int
 	err     error
+}
+
+func newInventory(tensors []Tensor) inventory {
+	v := inventory{tensors: make(map[string]Tensor, len(tensors))}
+	for _, t := range tensors {
+		v.tensors[t.Name] = t
+	}
+	return v
 }
 
 func (v *inventory) want(name string, shape []int, dtypes ...string) {

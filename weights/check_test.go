@@ -319,6 +319,8 @@ func FuzzParseManifest(f *testing.F) {
 	f.Add(encode(f, m))
 	m, _ = encoder(f, invented.Tiny(), 1000)
 	f.Add(encode(f, m))
+	m, _ = mix(f, 1000)
+	f.Add(encode(f, m))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, err := weights.ParseManifest(text)
 		if err != nil {

@@ -55,6 +55,9 @@ const (
 	Head              = "head"
 )
 
+// encoderPrefix begins the names of all of an encoder's tensors but its head's.
+const encoderPrefix = "encoder."
+
 // Suffixes of tensor names.
 const (
 	Weight     = ".weight"

@@ -60,9 +60,9 @@ func TestParseManifestRefusesEncoders(t *testing.T) {
 		change func(*M)
 		want   string
 	}{
-		{"beside a text section", func(m *M) { m.Text.Lowercase = true }, "stands beside text, tfidf, lexicon or linear"},
-		{"beside features", func(m *M) { m.TFIDF = &weights.TFIDF{} }, "stands beside text, tfidf, lexicon or linear"},
-		{"beside a linear head", func(m *M) { m.Linear = &weights.Linear{} }, "stands beside text, tfidf, lexicon or linear"},
+		{"beside a text section", func(m *M) { m.Text.Lowercase = true }, "stands beside text, tfidf or lexicon without linear"},
+		{"beside features", func(m *M) { m.TFIDF = &weights.TFIDF{} }, "stands beside text, tfidf or lexicon without linear"},
+		{"beside a linear head", func(m *M) { m.Linear = &weights.Linear{} }, "mix stands where encoder stands beside linear"},
 
 		{"nothing in it", func(m *M) { *m.Encoder = weights.Encoder{} }, "encoder: layers 0, want 1 to 64"},
 		{"unknown architecture", func(m *M) { m.Encoder.Architecture = "gpt2" }, `encoder: architecture "gpt2" is not supported, want one of ["bert"]`},

@@ -46,7 +46,8 @@ type Manifest struct {
 	TFIDF       *TFIDF      `json:"tfidf,omitempty"`
 	Lexicon     *Lexicon    `json:"lexicon,omitempty"` // beside tfidf, or instead of it
 	Linear      *Linear     `json:"linear,omitempty"`
-	Encoder     *Encoder    `json:"encoder,omitempty"` // instead of text, tfidf, lexicon and linear
+	Encoder     *Encoder    `json:"encoder,omitempty"` // instead of all these, or beside a linear head
+	Mix         *Mix        `json:"mix,omitempty"`     // where encoder stands beside linear, and there alone
 	Calibration Calibration `json:"calibration"`
 	Thresholds  []float64   `json:"thresholds"` // per label: the probability from which the label is asserted
 
@@ -137,6 +138,13 @@ type Encoder struct {
 	Weights      string    `json:"weights"`    // "int8", "float16" or "float32"
 	Tokenizer    Tokenizer `json:"tokenizer"`
 	Window       Window    `json:"window"`
+}
+
+// Mix says how much encoder and linear head count in a model of both. Its logits are the
+// sum of theirs: what it takes to weigh them is in linear.scale, linear.bias and head
+// already, and this for a reader to know.
+type Mix struct {
+	Encoder float64 `json:"encoder"` // the encoder's share, above 0 and below 1; the linear head has the rest
 }
 
 // Tokenizer says how text becomes tokens; the vocabulary is a tensor.

@@ -42,6 +42,8 @@ func readManifest(r *jsontext.Reader) (m Manifest) {
 			m.Linear = new(readLinear(r))
 		case "encoder":
 			m.Encoder = new(readEncoder(r))
+		case "mix":
+			m.Mix = new(readMix(r))
 		case "calibration":
 			m.Calibration = readCalibration(r)
 		case "thresholds":
@@ -57,6 +59,18 @@ func readManifest(r *jsontext.Reader) (m Manifest) {
 		}
 	}
 	return m
+}
+
+func readMix(r *jsontext.Reader) (x Mix) {
+	for r.Object(); r.Next(); {
+		switch r.Field() {
+		case "encoder":
+			x.Encoder = r.Float()
+		default:
+			r.Unknown()
+		}
+	}
+	return x
 }
 
 func readTask(r *jsontext.Reader) (t Task) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"unsafe"
 )
 
@@ -17,9 +18,13 @@ type Tensors struct {
 }
 
 // OnDevice says whether a tensor belongs on a kernels.Device: all of an encoder's but
-// its vocabulary do.
+// its vocabulary do, and nothing of a linear head.
 func (m *Manifest) OnDevice(tensor int) bool {
-	return m.Encoder != nil && tensor != Header && m.Tensors[tensor].Name != EncoderVocabulary
+	if m.Encoder == nil || tensor == Header {
+		return false
+	}
+	name := m.Tensors[tensor].Name
+	return name != EncoderVocabulary && (strings.HasPrefix(name, encoderPrefix) || strings.HasPrefix(name, Head+"."))
 }
 
 // Allocate makes room for the tensors of a checked manifest that stay in memory.

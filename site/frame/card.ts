@@ -3,7 +3,7 @@ import { html, svg, type TemplateResult } from 'lit'
 import type { Encoder, Evaluation, Lexicon, Manifest } from '../protocol.js'
 import { count } from './format.js'
 
-export function card({ title, question, task, lexicon, linear, encoder, card }: Manifest): TemplateResult {
+export function card({ title, question, task, lexicon, linear, encoder, mix, card }: Manifest): TemplateResult {
   return html`
     <h2>${title}</h2>
     <p><strong>${question}</strong></p>
@@ -15,7 +15,7 @@ export function card({ title, question, task, lexicon, linear, encoder, card }: 
       ${task.labels.length} labels, ${task.kind === 'multi-label' ? 'any number of which may apply' : 'one of which applies'}.
       ${lexicon ? phrases(lexicon) : ''} ${linear ? html`${family(linear.family)}, C = ${linear.c}.` : ''}
     </p>
-    ${encoder ? network(encoder) : ''}
+    ${mix ? shares(mix.encoder) : ''} ${encoder ? network(encoder) : ''}
     <h3>Data</h3>
     ${card.data?.length
       ? html`<ul>
@@ -39,6 +39,13 @@ function family(name: string): string {
 
 function phrases({ phrases, max_n, entries, concepts }: Lexicon): string {
   return `A lexicon of ${count(phrases)} phrases of 1 to ${max_n} words, speaking ${count(entries)} times for ${count(concepts)} labels: the loudest phrase in a note counts for its label.`
+}
+
+function shares(encoder: number): TemplateResult {
+  return html`<p>
+    Two models answer together: what n-grams say of a note and what a network says are added up, with weights of
+    ${percent(1 - encoder)} and ${percent(encoder)}. The words that are marked are those of the n-grams.
+  </p>`
 }
 
 const WEIGHTS: Record<string, string> = {

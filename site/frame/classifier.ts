@@ -471,7 +471,7 @@ export class BedsideClassifier extends LitElement {
     const chosen = this.chosen ?? result?.labels[0]?.index
     const explanation = result?.explanations?.find(({ index }) => index === chosen)
     if (explanation === undefined || text === undefined || explanation.features.length === 0) return ''
-    return html`<section class="why" aria-labelledby="why">${evidence(text, explanation)}</section>`
+    return html`<section class="why" aria-labelledby="why">${evidence(text, explanation, result?.tokens !== undefined)}</section>`
   }
 
   private dialogs(): TemplateResult {

@@ -12,7 +12,8 @@ const KIND: Partial<Record<Feature['analyzer'], TemplateResult>> = {
   phrase: html` <small>known phrase</small>`,
 }
 
-export function evidence(text: string, explanation: Explanation): TemplateResult {
+/** `network` says that an encoder had its part in the answer, which is not taken apart. */
+export function evidence(text: string, explanation: Explanation, network: boolean): TemplateResult {
   const marks = stretches(explanation)
   const name = explanation.name.trim()
   return html`
@@ -22,11 +23,11 @@ export function evidence(text: string, explanation: Explanation): TemplateResult
       ${abridged(text) ? html`<span>Long note: only the telling passages are shown.</span>` : ''}
     </p>
     <div id="reading" tabindex="0" role="region" aria-label="The note with the words that led to ${name} marked">${reading(text, marks)}</div>
-    ${features(text, explanation)}
+    ${features(text, explanation, network)}
   `
 }
 
-function features(text: string, explanation: Explanation): TemplateResult {
+function features(text: string, explanation: Explanation, network: boolean): TemplateResult {
   const listed = explanation.features.slice(0, LISTED)
   const strongest = Math.max(...listed.map(({ contribution }) => Math.abs(contribution)), 1e-9)
   return html`<details id="features">
@@ -40,7 +41,7 @@ function features(text: string, explanation: Explanation): TemplateResult {
         ${listed.map((feature) => row(text, feature, strongest))}
       </tbody>
     </table>
-    <p class="sum">${sum(explanation, listed)}</p>
+    <p class="sum">${sum(explanation, listed, network)}</p>
   </details>`
 }
 
@@ -67,9 +68,9 @@ function quoted(text: string, { spans }: Feature): string {
   return `“${found}${first[1] - first[0] > LONGEST ? '…' : ''}”`
 }
 
-function sum({ bias, logit, features }: Explanation, listed: Feature[]): string {
+function sum({ bias, logit, features }: Explanation, listed: Feature[], network: boolean): string {
   const shown = listed.reduce((total, { contribution }) => total + contribution, 0)
   const others = logit - bias - shown
-  const more = features.length > listed.length ? 'all other n-grams' : 'the rest'
+  const more = (features.length > listed.length ? 'all other n-grams' : 'the rest') + (network ? ' and the network' : '')
   return `Start ${signed(bias)}, listed ${signed(shown)}, ${more} ${signed(others)}: score ${signed(logit)}, which calibration turns into the percentage.`
 }

@@ -43,10 +43,7 @@ type importCommand struct {
 	Window     int    `help:"Tokens read at a time, [CLS] and [SEP] counted. Longer notes are read in several windows. Default: 512, or what the model can." placeholder:"N"`
 	Overlap    *int   `help:"Tokens that neighbouring windows share. Default: 124, or half a window." placeholder:"N"`
 	Combine    string `help:"How windows make one answer." default:"mean-pooled" enum:"mean-pooled,mean-logits,max-logits"`
-	Name       string `help:"Identifier of the model: lower-case letters, digits and hyphens." placeholder:"NAME"`
-	Title      string `help:"What people call the model."`
-	Question   string `help:"What the model answers about a note."`
-	Card       string `help:"JSON file with name, title, question and the card's texts." placeholder:"F.json" type:"existingfile"`
+	nameFlags  `embed:""`
 	Device     string `help:"What runs the comparison at the end." default:"simd" enum:"simd,reference"`
 	JSON       bool   `help:"Print the outcome as JSON."`
 }
@@ -278,7 +275,7 @@ func (c *importCommand) labels() ([]string, error) {
 
 // manifest describes the bundle, but for its tensors and shards.
 func (c *importCommand) manifest(m *checkpoint.Model, in labelled) (weights.Manifest, error) {
-	about, err := c.about(m.Task.Kind)
+	about, err := c.about(c.Out, m.Task.Kind)
 	if err != nil {
 		return weights.Manifest{}, err
 	}
@@ -313,18 +310,6 @@ func (c *importCommand) manifest(m *checkpoint.Model, in labelled) (weights.Mani
 		}
 	}
 	return manifest, c.settle(&manifest, in)
-}
-
-func (c *importCommand) about(task string) (about, error) {
-	a, err := readAbout(c.Card, c.Out, task == weights.MultiLabel)
-	if err != nil {
-		return a, err
-	}
-	if c.Name != "" && c.Name != slug(c.Name) {
-		return a, usagef("--name %q: want lower-case letters, digits and hyphens, 64 at most", c.Name)
-	}
-	a.Name, a.Title, a.Question = cmp.Or(c.Name, a.Name), cmp.Or(c.Title, a.Title), cmp.Or(c.Question, a.Question)
-	return a, nil
 }
 
 // window is how notes are read, as asked or as far as the model's positions go.

@@ -135,16 +135,22 @@ func (c *importCommand) settle(m *weights.Manifest, in labelled) error {
 	m.Calibration, m.Thresholds = train.Settle(logits, targets)
 	m.Card.Training += fmt.Sprintf(" Calibration and thresholds were fitted on %d notes of %s%s: on logits that these got from models like this one which did not learn them.",
 		len(in.learnt.Examples), filepath.Base(c.Data), partOf(c.learntPart()))
+	m.Card.Limits = append(m.Card.Limits, unasserted(m)...)
+	return nil
+}
+
+// unasserted says for the card which labels none of the notes has that thresholds come from.
+func unasserted(m *weights.Manifest) []string {
 	var never []string
 	for l, name := range m.Task.Labels {
 		if m.Thresholds[l] == train.Never {
 			never = append(never, name)
 		}
 	}
-	if len(never) > 0 {
-		m.Card.Limits = append(m.Card.Limits, "Labels that none of those notes has are never asserted: "+strings.Join(never, ", ")+".")
+	if len(never) == 0 {
+		return nil
 	}
-	return nil
+	return []string{"Labels that none of those notes has are never asserted: " + strings.Join(never, ", ") + "."}
 }
 
 func partOf(part string) string {

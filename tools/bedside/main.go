@@ -29,6 +29,7 @@ type commands struct {
 	Measure  measureCommand  `cmd:"" help:"Measure what training would give, on notes it does not see."`
 	Words    wordsCommand    `cmd:"" help:"Make vectors of words from texts without labels, for train --words."`
 	Import   importCommand   `cmd:"" help:"Make a model from a fine-tuned BERT of Hugging Face."`
+	Mix      mixCommand      `cmd:"" help:"Make one model of a linear model and an encoder."`
 	Evaluate evaluateCommand `cmd:"" help:"Measure a model on labelled notes."`
 	Report   reportCommand   `cmd:"" help:"Write what models are worth: figures with intervals, plots, size and speed."`
 	Classify classifyCommand `cmd:"" help:"Classify notes with a model, without a browser."`

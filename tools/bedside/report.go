@@ -355,7 +355,7 @@ func filesOf(c weights.Card) map[string]bool {
 	return files
 }
 
-// settingsOf describes a linear model but for what depends on the notes it was fitted on.
+// settingsOf describes a model but for what depends on the notes it was fitted on.
 func settingsOf(m weights.Manifest) string {
 	s := fmt.Sprintf("%s, prepare %q, lowercase %t, accents %q", m.Task.Kind, m.Text.Prepare, m.Text.Lowercase, m.Text.StripAccents)
 	if m.TFIDF != nil {
@@ -369,6 +369,9 @@ func settingsOf(m weights.Manifest) string {
 	}
 	if m.Linear != nil {
 		s += fmt.Sprintf(", %s of C=%g", m.Linear.Family, m.Linear.C)
+	}
+	if m.Encoder != nil {
+		s += ", an encoder"
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"bedside/tools/scores"
 	"bedside/tools/train/invented"
 	random "bedside/wasm/encoder/invented"
 	"bedside/wasm/host"
@@ -57,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"exits":    exits,
 			"notes":    notes,
 			"encoder":  encoder,
+			"noise":    noise,
 			"fields":   fields,
 			"alike":    alike,
 			"measured": measured,
@@ -126,6 +129,22 @@ func encoder(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	m, tensors := random.Model(shape, weights.MultiLabel, args[1:], 1)
 	ts.Check(bundle.Write(ts.MkAbs(args[0]), m, tensors))
+}
+
+// noise SCORES SEED SHARE FILE writes logits with that share of those in a file, and noise of
+// deviation 1.
+func noise(ts *testscript.TestScript, neg bool, args []string) {
+	table, err := scores.Load(ts.MkAbs(args[0]))
+	ts.Check(err)
+	seed, err := strconv.ParseUint(args[1], 10, 64)
+	ts.Check(err)
+	share, err := strconv.ParseFloat(args[2], 64)
+	ts.Check(err)
+	drawn := rand.New(rand.NewPCG(seed, 1))
+	for i, z := range table.Logits {
+		table.Logits[i] = share*z + drawn.NormFloat64()
+	}
+	ts.Check(table.Save(ts.MkAbs(args[3])))
 }
 
 // fields FILE NAME... wants a JSON object that has the fields.

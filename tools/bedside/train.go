@@ -487,6 +487,26 @@ func readAbout(file, out string, multiLabel bool) (about, error) {
 	return a, nil
 }
 
+// nameFlags say what a bundle is called; import and mix share them.
+type nameFlags struct {
+	Name     string `help:"Identifier of the model: lower-case letters, digits and hyphens." placeholder:"NAME"`
+	Title    string `help:"What people call the model."`
+	Question string `help:"What the model answers about a note."`
+	Card     string `help:"JSON file with name, title, question and the card's texts." placeholder:"F.json" type:"existingfile"`
+}
+
+func (f nameFlags) about(out, task string) (about, error) {
+	a, err := readAbout(f.Card, out, task == weights.MultiLabel)
+	if err != nil {
+		return a, err
+	}
+	if f.Name != "" && f.Name != slug(f.Name) {
+		return a, usagef("--name %q: want lower-case letters, digits and hyphens, 64 at most", f.Name)
+	}
+	a.Name, a.Title, a.Question = cmp.Or(f.Name, a.Name), cmp.Or(f.Title, a.Title), cmp.Or(f.Question, a.Question)
+	return a, nil
+}
+
 // about is what --card holds.
 type about struct {
 	Name        string   `json:"name"`

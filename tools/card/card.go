@@ -4,6 +4,7 @@ package card
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 
 	"bedside/weights"
@@ -57,10 +58,14 @@ func list(b *bytes.Buffer, heading string, items []string) {
 }
 
 func model(b *bytes.Buffer, m weights.Manifest) {
-	if m.Encoder != nil || m.TFIDF == nil && m.Lexicon == nil {
+	if m.TFIDF == nil && m.Lexicon == nil {
 		return
 	}
 	b.WriteString("## Model\n\n")
+	if m.Mix != nil {
+		fmt.Fprintf(b, "Two models whose scores are added up, calibrated and weighed: an encoder of %d layers, %d wide, with a weight of %g, and a linear model with %g. The linear one: ",
+			m.Encoder.Layers, m.Encoder.Hidden, m.Mix.Encoder, rounded(1-m.Mix.Encoder))
+	}
 	if x := m.Lexicon; x != nil {
 		fmt.Fprintf(b, "A lexicon of %d phrases of 1 to %d words, speaking %d times for %d labels: the loudest phrase in a note counts for its label. ",
 			x.Phrases, x.MaxN, x.Entries, x.Concepts)
@@ -84,6 +89,9 @@ func model(b *bytes.Buffer, m weights.Manifest) {
 	fmt.Fprintf(b, "TF-IDF of %s; %s, C = %g; probabilities by %s.\n\n", strings.Join(blocks, " and "),
 		called(m.Linear.Family), m.Linear.C, called(m.Calibration.Kind))
 }
+
+// rounded leaves out what binary fractions add to decimal ones.
+func rounded(share float64) float64 { return math.Round(1e6*share) / 1e6 }
 
 // called is the full name of a family or a calibration.
 func called(kind string) string {

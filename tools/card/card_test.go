@@ -112,6 +112,11 @@ func TestCardsThatSayLittle(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	m := manifest()
+	m.Encoder, m.Mix = &weights.Encoder{Layers: 4, Hidden: 256}, &weights.Mix{Encoder: .35}
+	if got := string(Markdown(m)); !strings.Contains(got, "an encoder of 4 layers, 256 wide, with a weight of 0.35, and a linear model with 0.65. The linear one: TF-IDF of 120 n-grams") {
+		t.Errorf("a mix is not named:\n%s", got)
+	}
+	m = manifest()
 	m.Linear.Family = "for|est"
 	if got := string(Markdown(m)); !strings.Contains(got, `for\|est, C = 0.3`) {
 		t.Errorf("an unknown family is not named:\n%s", got)

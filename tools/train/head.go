@@ -211,20 +211,26 @@ func (t *trainer) only(examples []int) *dataset.Dataset {
 // headTensors are those of an encoder's head, always in float32, and of the pooler that its
 // hidden layer is.
 func (m *Model) headTensors() []weights.Values {
-	const width = kernels.PanelWidth
 	l, in := m.Head.Layers[len(m.Head.Layers)-1], m.Head.Layers[0].In
-	outs := kernels.Padded(l.Out, width)
-	bias, weight := make([]float32, outs), make([]float32, l.Out*in)
-	copy(bias, l.Bias)
+	weight := make([]float32, l.Out*in)
 	for o := range l.Out {
 		copy(weight[o*in:][:l.In], l.Weight[o*l.In:])
 	}
-	tensors := []weights.Values{
-		weights.Float32s(weights.Head+weights.Weight, kernels.PackPanels(weight, in, l.Out), outs/width, in, width),
-		weights.Float32s(weights.Head+weights.Bias, bias, outs),
-	}
+	tensors := packedHead(weight, l.Bias, in)
 	if m.Hidden == nil {
 		return tensors
 	}
 	return append(slices.Clone(m.Hidden.Tensors), tensors...)
+}
+
+// packedHead are the tensors of an encoder's head with weights [labels][in].
+func packedHead(weight, bias []float32, in int) []weights.Values {
+	const width = kernels.PanelWidth
+	outs := kernels.Padded(len(bias), width)
+	padded := make([]float32, outs)
+	copy(padded, bias)
+	return []weights.Values{
+		weights.Float32s(weights.Head+weights.Weight, kernels.PackPanels(weight, in, len(bias)), outs/width, in, width),
+		weights.Float32s(weights.Head+weights.Bias, padded, outs),
+	}
 }

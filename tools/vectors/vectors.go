@@ -64,6 +64,9 @@ func Open(dir string, o Options) (*Encoder, error) {
 	if b.Manifest.Encoder == nil {
 		return nil, fmt.Errorf("%s: the model %s has no encoder", dir, b.Manifest.Name)
 	}
+	if b.Manifest.Mix != nil {
+		return nil, fmt.Errorf("%s: the model %s is a mix of an encoder and a linear model: name the bundle of the encoder alone", dir, b.Manifest.Name)
+	}
 	c, err := openCache(o.Cache, b, o.Device)
 	if err != nil {
 		return nil, err
@@ -223,19 +226,7 @@ func pooled(ctx context.Context, network *encoder.Encoder, note string) ([]float
 
 // Tensors are all of the bundle's but its head's.
 func (e *Encoder) Tensors(ctx context.Context) ([]weights.Values, error) {
-	values := make([]weights.Values, len(e.Manifest.Tensors))
-	err := e.bundle.Each(ctx, func(s weights.Segment, data []byte) error {
-		if s.Tensor == weights.Header {
-			return nil
-		}
-		t := e.Manifest.Tensors[s.Tensor]
-		v := &values[s.Tensor]
-		if v.Data == nil {
-			*v = weights.Values{Name: t.Name, DType: t.DType, Shape: t.Shape, Data: make([]byte, 0, t.Size)}
-		}
-		v.Data = append(v.Data, data...)
-		return nil
-	})
+	values, err := e.bundle.Values(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -169,6 +169,13 @@ func TestRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	l, ofLinear := invented.Linear(weights.MultiClass, []string{"A", "B", "C"}, 1)
+	m, ofEncoder := invented.Model(invented.Tiny(), weights.MultiClass, []string{"A", "B", "C"}, 1)
+	mix := filepath.Join(t.TempDir(), "mix")
+	m, tensors := invented.Mix(l, ofLinear, m, ofEncoder)
+	if err := bundle.Write(mix, m, tensors); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name, dir string
 		o         Options
@@ -178,6 +185,7 @@ func TestRefuses(t *testing.T) {
 		{"nothing", t.TempDir(), Options{SIMD, t.TempDir()}, "manifest"},
 		{"a checkpoint", hub, Options{SIMD, t.TempDir()}, "bedside import"},
 		{"a linear model", "../../weights/specialty", Options{SIMD, t.TempDir()}, "has no encoder"},
+		{"a mix", mix, Options{SIMD, t.TempDir()}, "is a mix of an encoder and a linear model: name the bundle of the encoder alone"},
 		{"no place", dir, Options{SIMD, file}, "choose another place"},
 	} {
 		if _, err := Open(c.dir, c.o); err == nil || !strings.Contains(err.Error(), c.err) {

@@ -1,13 +1,26 @@
 package classify
 
-import "bedside/wasm/encoder"
+import (
+	"slices"
+	"strings"
+
+	"bedside/wasm/encoder"
+)
 
 // Job is one note's classification under way. The jobs of one model may take turns.
 type Job struct {
 	model   *Model
 	encoder *encoder.Job
 	options Options
+	linear  part    // of a model of both
 	result  *Result // nil until the last step
+}
+
+// part is what the linear head of a model of both makes of a note, until its encoder is done.
+type part struct {
+	logits []float64
+	terms  int
+	note   string // a copy, where something is to be explained
 }
 
 // Begin checks the note and reads it. A linear model has then done the work; an encoder
@@ -17,15 +30,23 @@ func (m *Model) Begin(note string, o Options) (*Job, error) {
 		return nil, err
 	}
 	j := &Job{model: m, options: o}
-	if m.encoder != nil {
-		var err error
-		j.encoder, err = m.encoder.Begin(note)
-		return j, err
+	if m.linear != nil {
+		m.linear.score(m.logits, note)
 	}
-	m.linear.score(m.logits, note)
-	j.result = m.rank(len(m.linear.vector.Columns), o.Labels)
-	m.linear.explain(j.result, note, o)
-	return j, nil
+	if m.encoder == nil {
+		j.result = m.rank(len(m.linear.vector.Columns), o.Labels)
+		m.linear.explain(j.result, note, o)
+		return j, nil
+	}
+	if m.linear != nil {
+		j.linear = part{logits: slices.Clone(m.logits), terms: len(m.linear.vector.Columns)}
+		if o.Explain > 0 {
+			j.linear.note = strings.Clone(note)
+		}
+	}
+	var err error
+	j.encoder, err = m.encoder.Begin(note)
+	return j, err
 }
 
 // Step does the next part of the work, and says whether it was the last: Result has the
@@ -37,14 +58,32 @@ func (j *Job) Step() (done bool, err error) {
 	if done, err := j.encoder.Step(); err != nil || !done {
 		return false, err
 	}
-	read := j.encoder.Results()[0]
-	j.model.take(read)
-	j.result = j.model.rank(read.Tokens-read.Unknown, j.options.Labels)
+	read, m := j.encoder.Results()[0], j.model
+	clear(m.logits)
+	copy(m.logits, j.linear.logits)
+	m.take(read)
+	j.result = m.rank(j.linear.terms+read.Tokens-read.Unknown, j.options.Labels)
 	j.result.Tokens, j.result.Windows = read.Tokens, read.Windows
-	if j.options.Explain > 0 {
+	switch {
+	case j.options.Explain == 0:
+	case m.linear == nil:
 		j.result.Unexplained = UnexplainedEncoder
+	default:
+		j.explain(read)
 	}
 	return true, nil
+}
+
+// explain takes the linear head's part of the logits apart; the encoder's is of the rest.
+func (j *Job) explain(read encoder.Result) {
+	m, note := j.model.linear, j.linear.note
+	m.vectorizer.Transform(&m.vector, note) // another job's note may stand there
+	m.explain(j.result, note, j.options)
+	for i := range j.result.Explanations {
+		if e := &j.result.Explanations[i]; read.Logits != nil {
+			e.Rest += read.Logits[e.Index]
+		}
+	}
 }
 
 // Progress is how many of the job's windows have been read.
@@ -58,7 +97,7 @@ func (j *Job) Progress() (done, total int) {
 // Pending says that the device is at work: its host must settle before the next Step.
 func (j *Job) Pending() bool { return j.encoder != nil && j.encoder.Pending() }
 
-// Tokens is how many an encoder's note has; a linear model counts none.
+// Tokens is how many an encoder's note has; a linear model alone counts none.
 func (j *Job) Tokens() int {
 	if j.encoder == nil {
 		return 0
@@ -69,7 +108,7 @@ func (j *Job) Tokens() int {
 // Result is the answer, nil before the last step.
 func (j *Job) Result() *Result { return j.result }
 
-// encode fills the model's logits.
+// encode adds the encoder's to the model's logits.
 func (m *Model) encode(note string) error {
 	j, err := m.encoder.Begin(note)
 	for done := false; err == nil && !done; {
@@ -83,8 +122,9 @@ func (m *Model) encode(note string) error {
 	return err
 }
 
-// take takes over the logits of a note; one without tokens has none, and speaks for no label.
+// take adds the logits of a note; one without tokens has none, and speaks for no label.
 func (m *Model) take(r encoder.Result) {
-	clear(m.logits)
-	copy(m.logits, r.Logits)
+	for l, z := range r.Logits {
+		m.logits[l] += z
+	}
 }

@@ -23,9 +23,6 @@ type linear struct {
 }
 
 func newLinear(m *weights.Manifest, tensors weights.Tensors) (*linear, error) {
-	if err := tensors.Check(); err != nil {
-		return nil, err
-	}
 	v, err := tfidf.New(m, tensors)
 	if err != nil {
 		return nil, err

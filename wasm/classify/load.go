@@ -13,7 +13,7 @@ type Loading struct {
 	manifest *weights.Manifest
 	tensors  weights.Tensors
 	device   kernels.Device
-	encoder  *encoder.Encoder // nil for a linear model
+	encoder  *encoder.Encoder // nil where there is none
 }
 
 // Open makes room for the tensors of a checked manifest: an encoder's on the device,
@@ -63,5 +63,12 @@ func (l *Loading) Ready() (*Model, error) {
 	if err := l.encoder.Ready(l.tensors.Uint8(weights.EncoderVocabulary)); err != nil {
 		return nil, err
 	}
-	return newModel(l.manifest, nil, l.encoder), nil
+	if l.manifest.Linear == nil {
+		return newModel(l.manifest, nil, l.encoder), nil
+	}
+	part, err := newLinear(l.manifest, l.tensors)
+	if err != nil {
+		return nil, err
+	}
+	return newModel(l.manifest, part, l.encoder), nil
 }

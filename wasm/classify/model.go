@@ -32,12 +32,12 @@ var (
 	ErrOptions      = errors.New("options")
 )
 
-// Model is a loaded bundle: a linear model on TF-IDF features, or an encoder on a device.
-// It holds scratch memory: one goroutine at a time.
+// Model is a loaded bundle: a linear model on TF-IDF features, an encoder on a device, or
+// both, the logits of which add up. It holds scratch memory: one goroutine at a time.
 type Model struct {
 	manifest *weights.Manifest
-	linear   *linear // exactly one of linear and encoder is set
-	encoder  *encoder.Encoder
+	linear   *linear          // nil where the model is an encoder alone
+	encoder  *encoder.Encoder // nil where it is linear alone
 
 	logits        []float64
 	probabilities []float64
@@ -46,7 +46,10 @@ type Model struct {
 // New makes a model of a checked manifest of a linear model and its loaded tensors.
 func New(m *weights.Manifest, tensors weights.Tensors) (*Model, error) {
 	if m.Encoder != nil {
-		return nil, fmt.Errorf("model %s is an encoder, which needs a device: use Open", m.Name)
+		return nil, fmt.Errorf("model %s has an encoder, which needs a device: use Open", m.Name)
+	}
+	if err := tensors.Check(); err != nil {
+		return nil, err
 	}
 	l, err := newLinear(m, tensors)
 	if err != nil {
@@ -83,10 +86,14 @@ func (m *Model) Classify(note string, o Options) (*Result, error) {
 // Score computes a note's logits and probabilities by label index; both are
 // overwritten by the next call. It neither checks the note nor explains.
 func (m *Model) Score(note string) (logits, probabilities []float64, err error) {
+	clear(m.logits)
 	if m.linear != nil {
 		m.linear.score(m.logits, note)
-	} else if err := m.encode(note); err != nil {
-		return nil, nil, err
+	}
+	if m.encoder != nil {
+		if err := m.encode(note); err != nil {
+			return nil, nil, err
+		}
 	}
 	Calibrate(m.manifest.Calibration, m.logits, m.probabilities)
 	return m.logits, m.probabilities, nil

@@ -15,7 +15,7 @@ type Result struct {
 	Task         string        `json:"task"`
 	Sure         bool          `json:"sure"`              // at least one label clears its threshold
 	Reason       string        `json:"reason,omitempty"`  // why not sure: NoKnownTerms or BelowThresholds
-	Terms        int           `json:"terms"`             // of the note that the model knows: distinct n-grams, or an encoder's tokens
+	Terms        int           `json:"terms"`             // of the note that the model knows: distinct n-grams, an encoder's tokens, or both
 	Tokens       int           `json:"tokens,omitempty"`  // an encoder's: tokens of the note, known or not
 	Windows      int           `json:"windows,omitempty"` // an encoder's: windows in which it read them
 	Labels       []Label       `json:"labels"`            // every label, or as many as were asked for, most probable first
@@ -30,7 +30,7 @@ const (
 	BelowThresholds = "below-thresholds"
 )
 
-// UnexplainedEncoder: encoders give no explanations yet.
+// UnexplainedEncoder: encoders alone give no explanations yet.
 const UnexplainedEncoder = "encoder"
 
 // Label is one label's standing.
@@ -44,7 +44,8 @@ type Label struct {
 }
 
 // Explanation takes a label's logit apart: Logit = Bias + the sum of the listed
-// contributions + Rest. Contributions are exact, listed by falling magnitude.
+// contributions + Rest. Contributions are exact, listed by falling magnitude. Of a model of
+// both they are the linear head's; what the encoder adds is of the rest.
 type Explanation struct {
 	Index    int       `json:"index"`
 	Name     string    `json:"name"`

@@ -45,7 +45,7 @@ var instance = struct {
 }
 
 type model struct {
-	device  kernels.Device // nil for a linear model
+	device  kernels.Device // nil where there is no encoder
 	held    int64          // bytes that it takes of the module's memory, about
 	loading *classify.Loading
 	ready   *classify.Model // nil until bedside_ready
@@ -122,8 +122,8 @@ func open(at, length, device int32) int32 {
 // newModel makes room for a model: a linear one in the module's memory, an encoder on the
 // device.
 func newModel(manifest *weights.Manifest, device int32) (*model, error) {
-	m, size, limit := &model{}, manifest.StreamBytes(), int64(maxModel)
-	m.held = size
+	m, here, there := &model{}, manifest.StreamBytes(), int64(0)
+	m.held = here
 	var err error
 	switch {
 	case device < 0:
@@ -135,15 +135,32 @@ func newModel(manifest *weights.Manifest, device int32) (*model, error) {
 		if m.device, err = newDevice(device); err != nil {
 			return nil, coded(err)
 		}
-		m.held, limit = indexed(manifest), maxDevice
+		here, there = shared(manifest)
+		m.held = here + indexed(manifest)
 	}
-	if size > limit {
-		return nil, &failure{"bad-manifest", fmt.Errorf("manifest: %d bytes of tensors, at most %d fit", size, limit)}
+	for _, memory := range []struct{ size, limit int64 }{{here, maxModel}, {there, maxDevice}} {
+		if memory.size > memory.limit {
+			return nil, &failure{"bad-manifest", fmt.Errorf("manifest: %d bytes of tensors, at most %d fit", memory.size, memory.limit)}
+		}
 	}
 	if m.loading, err = classify.Open(manifest, m.device); err != nil {
 		return nil, coded(err)
 	}
 	return m, nil
+}
+
+// shared is how many bytes of a model with an encoder stay in the module's memory, and how
+// many belong on the host's device.
+func shared(manifest *weights.Manifest) (here, there int64) {
+	here = manifest.HeaderBytes()
+	for i, t := range manifest.Tensors {
+		if manifest.OnDevice(i) {
+			there += t.Size
+		} else {
+			here += t.Size
+		}
+	}
+	return here, there
 }
 
 // indexed is what an encoder's vocabulary takes once it can be searched.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/fstest"
 
@@ -24,6 +26,14 @@ func smallest() weights.Encoder {
 func writeEncoder(t testing.TB, e weights.Encoder) fstest.MapFS {
 	t.Helper()
 	m, tensors := invented.Model(e, weights.MultiClass, []string{"A", "B"}, 1)
+	return written(t, filepath.Join(t.TempDir(), "b"), m, tensors)
+}
+
+func writeMix(t testing.TB, e weights.Encoder) fstest.MapFS {
+	t.Helper()
+	linear, ofLinear := invented.Linear(weights.MultiClass, []string{"A", "B"}, 1)
+	encoder, ofEncoder := invented.Model(e, weights.MultiClass, []string{"A", "B"}, 1)
+	m, tensors := invented.Mix(linear, ofLinear, encoder, ofEncoder)
 	return written(t, filepath.Join(t.TempDir(), "b"), m, tensors)
 }
 
@@ -61,6 +71,26 @@ func TestEncoderRoundTrip(t *testing.T) {
 			t.Errorf("%d tensors, want %d", len(got), len(want))
 		}
 	}
+}
+
+func TestValuesAreAllThatWasWritten(t *testing.T) {
+	linear, ofLinear := invented.Linear(weights.MultiClass, []string{"A", "B"}, 1)
+	encoder, ofEncoder := invented.Model(wide(), weights.MultiClass, []string{"A", "B"}, 1)
+	_, want := invented.Mix(linear, ofLinear, encoder, ofEncoder)
+	files := writeMix(t, wide())
+	got, err := open(t, files).Values(t.Context())
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("%d tensors (%v), want %d", len(got), err, len(want))
+	}
+	for _, v := range want {
+		i := slices.IndexFunc(got, func(x weights.Values) bool { return x.Name == v.Name })
+		if i < 0 || !reflect.DeepEqual(got[i], v) {
+			t.Errorf("%s differs from what was written", v.Name)
+		}
+	}
+	files["00001.shard"].Data = nil
+	_, err = open(t, files).Values(t.Context())
+	wantShard(t, err, "00001.shard")
 }
 
 func TestEachStopsWhereItIsTold(t *testing.T) {

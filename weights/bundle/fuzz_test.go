@@ -20,6 +20,8 @@ func FuzzOpenAndLoad(f *testing.F) {
 	f.Add(files[bundle.ManifestFile].Data, files["00000.shard"].Data, []byte{}, false)
 	files = writeEncoder(f, smallest())
 	f.Add(files[bundle.ManifestFile].Data, files["00000.shard"].Data, []byte{}, false)
+	files = writeMix(f, smallest())
+	f.Add(files[bundle.ManifestFile].Data, files["00000.shard"].Data, []byte{}, false)
 	f.Fuzz(func(t *testing.T, manifest, first, second []byte, seal bool) {
 		if len(first)+len(second) > 1<<20 {
 			return

@@ -79,6 +79,24 @@ func (b *Bundle) Load(ctx context.Context) (weights.Tensors, error) {
 	return tensors, tensors.Check()
 }
 
+// Values reads every tensor, a device's too, in stream order.
+func (b *Bundle) Values(ctx context.Context) ([]weights.Values, error) {
+	if err := b.checkSizes(); err != nil {
+		return nil, err
+	}
+	values := make([]weights.Values, len(b.Manifest.Tensors))
+	for i, t := range b.Manifest.Tensors {
+		values[i] = weights.Values{Name: t.Name, DType: t.DType, Shape: t.Shape, Data: make([]byte, 0, t.Size)}
+	}
+	err := b.Each(ctx, func(s weights.Segment, data []byte) error {
+		if s.Tensor != weights.Header {
+			values[s.Tensor].Data = append(values[s.Tensor].Data, data...)
+		}
+		return nil
+	})
+	return values, err
+}
+
 // Each reads the shards in order, checked, and gives each segment with its bytes to
 // take, which must not keep them. Peak memory is one shard.
 func (b *Bundle) Each(ctx context.Context, take func(s weights.Segment, data []byte) error) error {
