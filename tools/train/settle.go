@@ -29,11 +29,14 @@ func Probabilities(c weights.Calibration, scores []float64, labels int) []float6
 // Targets are the labels of the examples as a model numbers them that has the named ones. It
 // has to have all that the data have.
 func Targets(d *dataset.Dataset, labels []string, multiLabel bool) (fit.Targets, error) {
-	position := make([]int, len(d.Labels))
+	position, strange := make([]int, len(d.Labels)), 0
 	for i, name := range d.Labels {
 		if position[i] = slices.Index(labels, name); position[i] < 0 {
-			return fit.Targets{}, fmt.Errorf("the data have label %q, which is not one of the model's %d labels", name, len(labels))
+			strange++
 		}
+	}
+	if strange > 0 { // unnamed: with the wrong column a label is a note
+		return fit.Targets{}, fmt.Errorf("%d of the data's %d labels are none of the model's %d: is --label the right column?", strange, len(d.Labels), len(labels))
 	}
 	sets := make([][]int, len(d.Examples))
 	for i, e := range d.Examples {

@@ -21,7 +21,7 @@ func TestTargets(t *testing.T) {
 	}{
 		{"renumbered", d, []string{"b", "c", "a"}, true, [][]int{{0, 2}, {0}, nil}, ""},
 		{"one each", one, []string{"c", "a", "b"}, false, [][]int{{2}}, ""},
-		{"a label that the model lacks", d, []string{"a", "c"}, true, nil, `label "b", which is not one of the model's 2`},
+		{"a label that the model lacks", d, []string{"a", "c"}, true, nil, "1 of the data's 2 labels are none of the model's 2"},
 		{"two labels of one", d, []string{"a", "b"}, false, nil, "row 3 has 2 labels"},
 	}
 	for _, test := range tests {
