@@ -6,6 +6,7 @@ import "bedside/wasm/encoder"
 type Job struct {
 	model   *Model
 	encoder *encoder.Job
+	without *occlusion // read after the note; nil where nothing is explained by it
 	options Options
 	result  *Result // nil until the last step
 }
@@ -19,7 +20,9 @@ func (m *Model) Begin(note string, o Options) (*Job, error) {
 	j := &Job{model: m, options: o}
 	if m.encoder != nil {
 		var err error
-		j.encoder, err = m.encoder.Begin(note)
+		if j.encoder, err = m.encoder.Begin(note); err == nil && o.Explain > 0 {
+			j.without, err = m.occlude(note, j.encoder, o)
+		}
 		return j, err
 	}
 	m.linear.score(m.logits, note)
@@ -37,26 +40,42 @@ func (j *Job) Step() (done bool, err error) {
 	if done, err := j.encoder.Step(); err != nil || !done {
 		return false, err
 	}
+	if j.without != nil {
+		if done, err := j.without.step(); err != nil || !done {
+			return false, err
+		}
+	}
 	read := j.encoder.Results()[0]
 	j.model.take(read)
 	j.result = j.model.rank(read.Tokens-read.Unknown, j.options.Labels)
 	j.result.Tokens, j.result.Windows = read.Tokens, read.Windows
-	if j.options.Explain > 0 {
+	switch {
+	case j.without != nil:
+		j.without.explain(j.result, read.Logits, j.options)
+	case j.options.Explain > 0:
 		j.result.Unexplained = UnexplainedEncoder
 	}
 	return true, nil
 }
 
-// Progress is how many of the job's windows have been read.
+// Progress is how many of the job's windows have been read: those of the note, then those
+// that are read again to explain.
 func (j *Job) Progress() (done, total int) {
 	if j.encoder == nil {
 		return 1, 1
 	}
-	return j.encoder.Progress()
+	done, total = j.encoder.Progress()
+	if j.without != nil {
+		again, of := j.without.job.Progress()
+		done, total = done+again, total+of
+	}
+	return done, total
 }
 
 // Pending says that the device is at work: its host must settle before the next Step.
-func (j *Job) Pending() bool { return j.encoder != nil && j.encoder.Pending() }
+func (j *Job) Pending() bool {
+	return j.encoder != nil && j.encoder.Pending() || j.without != nil && j.without.job.Pending()
+}
 
 // Tokens is how many an encoder's note has; a linear model counts none.
 func (j *Job) Tokens() int {
