@@ -38,6 +38,12 @@ func (tab *tab) evidence() (shown evidence) {
 	return shown
 }
 
+// labelsAlone has the page ask for no evidence, where a test counts or times what is computed.
+func (tab *tab) labelsAlone() {
+	tab.frame.t.Helper()
+	tab.frame.must(element+`.find = async () => {}; 0`, nil)
+}
+
 const parted = "No fever 😀. Mild cough, no chest pain; the left knee is well. Pain of the right knee! Fever?"
 
 // Sentences are marked where they stand, with what the module says they contribute, on
@@ -132,8 +138,12 @@ func TestEvidenceComesAfterLabelsAndGivesWay(t *testing.T) {
 	if answered.Explained || answered.Evidence != "finding" {
 		t.Errorf("the labels come with %+v", answered)
 	}
-	tab.frame.wait(shadow + `.querySelector('progress#finding')?.value > 0`)
-	tab.picture("encoder-finding")
+	for _, l := range looks[:2] {
+		tab.wear(l)
+		tab.write(parted + " " + l.name)
+		tab.frame.wait(shadow + `.querySelector('progress#finding')?.value > 0`)
+		tab.picture("encoder-" + l.name + "-finding")
+	}
 	var waited float64
 	tab.frame.must(`(async () => {
 		const begun = performance.now()
