@@ -11,6 +11,7 @@ import (
 	"bedside/kernels"
 	"bedside/kernels/reference"
 	"bedside/kernels/simd/headless"
+	"bedside/tools/dataset"
 	"bedside/tools/evaluate"
 	"bedside/tools/metrics"
 	"bedside/wasm/host"
@@ -53,11 +54,7 @@ func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range manifest.Card.Data {
-		if d.SHA256 == data.SHA256 && (d.Part == "" || c.Part == "" || d.Part == c.Part) {
-			fmt.Fprintln(s.err, "warning: this model was trained on notes of this very file; figures measured on them say little about new notes")
-		}
-	}
+	warnTrained(s, manifest, data, c.Part)
 	p := newProgress(s)
 	defer p.end()
 	report, err := evaluate.Run(ctx, engine, manifest, data, func(done, total int) { p.show("classifying", done, total) })
@@ -71,6 +68,15 @@ func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
 	}
 	printReport(s.out, report)
 	return nil
+}
+
+// warnTrained says so where the data, of that part, are those of the model.
+func warnTrained(s streams, m *weights.Manifest, data *dataset.Dataset, part string) {
+	for _, d := range m.Card.Data {
+		if d.SHA256 == data.SHA256 && (d.Part == "" || part == "" || d.Part == part) {
+			fmt.Fprintln(s.err, "warning: this model was trained on notes of this very file; figures measured on them say little about new notes")
+		}
+	}
 }
 
 func (c *evaluateCommand) engine(ctx context.Context) (evaluate.Engine, *weights.Manifest, func(), error) {
