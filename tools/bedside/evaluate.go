@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"bedside/kernels"
 	"bedside/kernels/reference"
@@ -22,11 +22,12 @@ import (
 type evaluateCommand struct {
 	dataFlags `embed:""`
 
-	Bundle string `help:"Directory of the model." required:"" placeholder:"DIR" type:"existingdir"`
-	Part   string `help:"With --split: the part to measure." placeholder:"PART"`
-	Engine string `help:"What runs the model: native Go, or the WebAssembly module under wazero. The figures are equal." default:"native" enum:"native,wazero"`
-	Device string `help:"What computes an encoder: SIMD kernels, or the slow reference that defines them." default:"simd" enum:"simd,reference"`
-	JSON   bool   `help:"Print the figures as JSON."`
+	Bundle  string `help:"Directory of the model." required:"" placeholder:"DIR" type:"existingdir"`
+	Part    string `help:"With --split: the part to measure." placeholder:"PART"`
+	Against string `help:"Another model of the same labels: say for how many notes the most probable label is another there." placeholder:"DIR" type:"existingdir"`
+	Engine  string `help:"What runs the model: native Go, or the WebAssembly module under wazero. The figures are equal." default:"native" enum:"native,wazero"`
+	Device  string `help:"What computes an encoder: SIMD kernels, or the slow reference that defines them." default:"simd" enum:"simd,reference"`
+	JSON    bool   `help:"Print the figures as JSON."`
 }
 
 func (c *evaluateCommand) Help() string {
@@ -37,7 +38,8 @@ model does not know are counted and left out.
 
 Example:
   bedside evaluate --bundle my-model --data notes.csv --text note --label specialty \
-      --split split.csv --part test --json`
+      --split split.csv --part test --json
+  bedside evaluate --bundle my-model --against my-model-float32 --data notes.csv --text note --label specialty`
 }
 
 // Run prints the figures.
@@ -45,7 +47,7 @@ func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
 	if c.Part != "" && c.Split == "" {
 		return usagef("--part needs --split")
 	}
-	engine, manifest, done, err := c.engine(ctx)
+	engine, manifest, done, err := c.engine(ctx, c.Bundle)
 	if err != nil {
 		return err
 	}
@@ -57,16 +59,28 @@ func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
 	warnTrained(s, manifest, data, c.Part)
 	p := newProgress(s)
 	defer p.end()
-	report, err := evaluate.Run(ctx, engine, manifest, data, func(done, total int) { p.show("classifying", done, total) })
+	answers, times, err := evaluate.Collect(ctx, engine, manifest, data, func(done, total int) { p.show("classifying", done, total) })
 	if err != nil {
 		return err
 	}
+	report, err := evaluate.Measure(manifest, data, answers, times)
+	if err != nil {
+		return err
+	}
+	out := compared{Report: report}
+	if c.Against != "" {
+		if out.Changed, err = c.changed(ctx, p, data, answers); err != nil {
+			return err
+		}
+	}
+	p.end()
 	if c.JSON {
-		out := json.NewEncoder(s.out)
-		out.SetIndent("", " ")
-		return out.Encode(report)
+		return printJSON(s, out)
 	}
 	printReport(s.out, report)
+	if out.Changed != nil {
+		fmt.Fprintf(s.out, "\nanother top label than %s: %d of %d notes, %.2f %%\n", printable(c.Against), *out.Changed, report.N, 100*float64(*out.Changed)/float64(report.N))
+	}
 	return nil
 }
 
@@ -79,19 +93,43 @@ func warnTrained(s streams, m *weights.Manifest, data *dataset.Dataset, part str
 	}
 }
 
-func (c *evaluateCommand) engine(ctx context.Context) (evaluate.Engine, *weights.Manifest, func(), error) {
-	files := os.DirFS(c.Bundle)
+// compared is what evaluate prints with --json.
+type compared struct {
+	metrics.Report
+	Changed *int `json:"top_label_changed,omitempty"` // notes, with --against
+}
+
+// changed has the other model answer the same notes.
+func (c *evaluateCommand) changed(ctx context.Context, p *progress, data *dataset.Dataset, answers metrics.Answers) (*int, error) {
+	engine, manifest, done, err := c.engine(ctx, c.Against)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if !slices.Equal(manifest.Task.Labels, answers.Labels) {
+		return nil, fmt.Errorf("%s has other labels than %s, or another order of them: the two cannot be held against each other", c.Against, c.Bundle)
+	}
+	other, _, err := evaluate.Collect(ctx, engine, manifest, data, func(done, total int) { p.show("classifying with the other", done, total) })
+	if err != nil {
+		return nil, err
+	}
+	n, err := metrics.Changed(answers, other)
+	return &n, err
+}
+
+func (c *evaluateCommand) engine(ctx context.Context, dir string) (evaluate.Engine, *weights.Manifest, func(), error) {
+	files := os.DirFS(dir)
 	if c.Engine == "native" {
 		device, err := c.device(ctx, files)
 		if err != nil {
-			return nil, nil, nil, in(c.Bundle, err)
+			return nil, nil, nil, in(dir, err)
 		}
 		done := func() { _ = device.Close() }
 		engine, manifest, err := evaluate.Native(ctx, files, device)
 		if err != nil {
 			done()
 		}
-		return engine, manifest, done, in(c.Bundle, err)
+		return engine, manifest, done, in(dir, err)
 	}
 	h, err := newHost(ctx, c.Device)
 	if err != nil {
@@ -102,7 +140,7 @@ func (c *evaluateCommand) engine(ctx context.Context) (evaluate.Engine, *weights
 	if err != nil {
 		done()
 	}
-	return engine, manifest, done, in(c.Bundle, err)
+	return engine, manifest, done, in(dir, err)
 }
 
 // device is what an encoder computes on; a linear model is content with any.

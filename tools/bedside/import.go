@@ -27,11 +27,13 @@ import (
 )
 
 type importCommand struct {
+	labelledFlags `embed:""`
+
 	Dir        string `arg:"" name:"dir" help:"Directory of the model, as save_pretrained writes it."`
 	Out        string `help:"Directory to write the bundle to." required:"" placeholder:"DIR"`
 	Weights    string `help:"How weights are stored." default:"int8" enum:"int8,float16,float32"`
 	Calibrate  string `help:"Notes to quantize for, of the kind the model will read: a text file with a note a line, or blank lines between notes; or a CSV, with --text. Default: invented notes of many specialties." placeholder:"F" type:"existingfile"`
-	Text       string `help:"With --calibrate F.csv: the column with the notes." placeholder:"COL"`
+	Text       string `help:"With --calibrate F.csv and --data: the column with the notes." placeholder:"COL"`
 	Labels     string `help:"File with the labels' names, one a line, in the order of the model's outputs. Default: as config.json has them." placeholder:"F" type:"existingfile"`
 	MultiLabel bool   `help:"Several labels may be right for one note, whatever config.json says."`
 	Case       string `help:"Whether the model was trained on text as it stands or in lower case: cased or uncased. auto is what its tokenizer's files say." default:"auto" enum:"auto,cased,uncased"`
@@ -51,13 +53,20 @@ func (c *importCommand) Help() string {
 pytorch_model.bin, in one file or several, of a BertForSequenceClassification. PyTorch's
 files are read without Python, and nothing in them is executed.
 
-What was trained is not measured here: measure the bundle on labelled notes before you
-trust it. At the end some invented notes are run through the model in float32, as it
-came, and through the bundle, and the answers are compared.
+At the end some invented notes are run through the model in float32, as it came, and
+through the bundle, and the answers are compared. --measure does so on labelled notes
+that training did not see, and says what the model is worth there: measure it before you
+trust it. Notes to measure on are left out of those to --calibrate on.
+
+As it came, a model's probabilities are uncalibrated. --scores fits calibration and
+thresholds on what notes got from models that did not learn them. Labels are matched by
+name, notes by row.
 
 Examples:
   bedside import clinical-bert --out my-model
   bedside import clinical-bert --calibrate notes.csv --text note --out my-model
+  bedside import my-bert --calibrate notes.csv --scores my-bert/scores.csv --data notes.csv \
+      --text note --label specialty --split split.csv --measure test --out my-model
   bedside import base-bert --no-head --pool mean --no-pooler --out my-encoder
   bedside evaluate --bundle my-model --data new.csv --text note --label specialty`
 }
@@ -79,6 +88,8 @@ type imported struct {
 	Device      string                `json:"device"`
 	Comparison  quantize.Comparison   `json:"comparison"`
 	Tokenizer   checkpoint.CrossCheck `json:"tokenizer"`
+	Fitted      int                   `json:"notes_fitted_on"` // calibration and thresholds; 0: neither was fitted
+	Measured    *verdict              `json:"measured,omitempty"`
 	Warnings    []string              `json:"warnings"`
 }
 
@@ -89,11 +100,13 @@ type calibration struct {
 	Tokens  int     `json:"tokens"`
 	Error   float64 `json:"error"`   // of a dense layer's outputs, the largest, relative
 	Without float64 `json:"without"` // the same without smoothing
+
+	Layers []quantize.Fit `json:"layers"`
 }
 
 // Run converts the model, compares it with what it was, and writes the bundle.
 func (c *importCommand) Run(ctx context.Context, s streams) error {
-	texts, err := c.read()
+	texts, in, err := c.read()
 	if err != nil {
 		return err
 	}
@@ -111,35 +124,53 @@ func (c *importCommand) Run(ctx context.Context, s streams) error {
 	for _, w := range model.Warnings {
 		fmt.Fprintln(s.err, "warning:", w)
 	}
-	manifest, err := c.manifest(model)
+	manifest, err := c.manifest(model, in)
 	if err != nil {
 		return err
 	}
+	if n := in.shared(); in.kept != nil && n > 0 {
+		warnShared(s, n, len(in.kept.Examples), c.Measure, c.learntPart())
+	}
 	p := newProgress(s)
 	defer p.end()
-	return c.convert(ctx, s, p, model, manifest, texts)
+	return c.convert(ctx, s, p, model, manifest, texts, in)
 }
 
-// read takes in what calibration needs before the work begins, and refuses early what would
-// be refused late.
-func (c *importCommand) read() ([]string, error) {
-	if c.Text != "" && c.Calibrate == "" {
-		return nil, usagef("--text needs --calibrate")
-	}
-	if c.NoHead && (c.Labels != "" || c.MultiLabel) {
-		return nil, usagef("--labels and --multi-label are of a head: not with --no-head")
-	}
-	if c.Weights != weights.Int8 && c.Calibrate != "" {
-		return nil, usagef("--calibrate is for --weights int8")
-	}
-	if c.Text == "" && strings.EqualFold(filepath.Ext(c.Calibrate), ".csv") {
-		return nil, usagef("--calibrate with a CSV needs --text, the column with the notes")
+// read takes in the notes before the work begins, those to calibrate on first, and refuses
+// early what would be refused late.
+func (c *importCommand) read() ([]string, labelled, error) {
+	if err := c.check(); err != nil {
+		return nil, labelled{}, err
 	}
 	if err := bundle.CanWrite(c.Out); err != nil {
-		return nil, err
+		return nil, labelled{}, err
 	}
-	return c.calibrationNotes()
+	in, err := c.labelled()
+	if err != nil {
+		return nil, in, err
+	}
+	texts, err := c.calibrationNotes()
+	if err == nil {
+		texts, err = in.unseen(texts)
+	}
+	return texts, in, err
 }
+
+func (c *importCommand) check() error {
+	switch {
+	case c.Text != "" && c.Calibrate == "" && c.Data == "":
+		return usagef("--text needs --calibrate or --data")
+	case c.NoHead && (c.Labels != "" || c.MultiLabel):
+		return usagef("--labels and --multi-label are of a head: not with --no-head")
+	case c.Weights != weights.Int8 && c.Calibrate != "":
+		return usagef("--calibrate is for --weights int8")
+	case c.Text == "" && isCSV(c.Calibrate):
+		return usagef("--calibrate with a CSV needs --text, the column with the notes")
+	}
+	return nil
+}
+
+func isCSV(file string) bool { return strings.EqualFold(filepath.Ext(file), ".csv") }
 
 // maxCalibrationBytes is how much text is read to calibrate on; far less is used.
 const maxCalibrationBytes = 4 << 20
@@ -149,7 +180,7 @@ func (c *importCommand) calibrationNotes() ([]string, error) {
 	switch {
 	case c.Calibrate == "":
 		return clinical.Calibration, nil
-	case c.Text != "":
+	case isCSV(c.Calibrate) || c.Text != "" && c.Data == "":
 		texts, err := dataset.Texts(c.Calibrate, c.Text, maxCalibrationBytes)
 		if err == nil && len(texts) == 0 {
 			err = fmt.Errorf("%s: column %q has no text to calibrate on", c.Calibrate, c.Text)
@@ -243,7 +274,7 @@ func (c *importCommand) labels() ([]string, error) {
 }
 
 // manifest describes the bundle, but for its tensors and shards.
-func (c *importCommand) manifest(m *checkpoint.Model) (weights.Manifest, error) {
+func (c *importCommand) manifest(m *checkpoint.Model, in labelled) (weights.Manifest, error) {
 	about, err := c.about(c.Out, m.Task.Kind)
 	if err != nil {
 		return weights.Manifest{}, err
@@ -262,7 +293,7 @@ func (c *importCommand) manifest(m *checkpoint.Model) (weights.Manifest, error) 
 			Pooler: m.Pooler, Pool: m.Pool, Weights: c.Weights, Tokenizer: m.Tokenizer.Tokenizer, Window: window,
 		},
 		Calibration: weights.Calibration{Kind: weights.Temperature, Slope: []float64{1}},
-		Card:        c.card(about, m),
+		Card:        c.card(about, m, in),
 	}
 	if m.Task.Kind == weights.MultiLabel {
 		manifest.Calibration = weights.Calibration{Kind: weights.Platt}
@@ -278,7 +309,7 @@ func (c *importCommand) manifest(m *checkpoint.Model) (weights.Manifest, error) 
 			manifest.Calibration.Intercept = append(manifest.Calibration.Intercept, 0)
 		}
 	}
-	return manifest, nil
+	return manifest, c.settle(&manifest, in)
 }
 
 // window is how notes are read, as asked or as far as the model's positions go.
@@ -301,23 +332,24 @@ func (c *importCommand) window(positions int) (weights.Window, error) {
 	return w, nil
 }
 
-// card says above all that nothing was measured.
-func (c *importCommand) card(a about, m *checkpoint.Model) weights.Card {
-	var data []weights.Data
-	if a.DataName != "" {
-		data = []weights.Data{{Name: a.DataName, Licence: cmp.Or(a.DataLicence, "not stated")}}
-	}
+// card says above all what was not measured and not calibrated.
+func (c *importCommand) card(a about, m *checkpoint.Model, in labelled) weights.Card {
+	data := c.sources(a, in)
 	if m.NoHead {
 		return c.encoderCard(a, m, data)
+	}
+	var limits []string
+	if in.kept == nil {
+		limits = append(limits, "The import made no evaluation: how often this model is right is not known here. Measure it with \"bedside evaluate\" on notes that its training did not see.")
+	}
+	if in.scores == nil {
+		limits = append(limits, "Probabilities are the network's own and uncalibrated; such networks are commonly too sure. The threshold of 0.5 was not chosen on data.")
 	}
 	training := fmt.Sprintf("Trained elsewhere; imported from a checkpoint of %d layers of %d, weights as %s.", m.Config.Layers, m.Config.Hidden, c.Weights)
 	return weights.Card{
 		Summary: cmp.Or(a.Summary, "A fine-tuned BERT, imported."), IntendedUse: a.IntendedUse,
-		Limits: append([]string{
-			"The import made no evaluation: how often this model is right is not known here. Measure it with \"bedside evaluate\" on notes that its training did not see.",
-			"Probabilities are the network's own and uncalibrated; such networks are commonly too sure. The threshold of 0.5 was not chosen on data.",
-		}, a.Limits...),
-		Data: data, Training: training,
+		Limits: append(limits, a.Limits...),
+		Data:   data, Training: training,
 	}
 }
 
@@ -331,7 +363,7 @@ func (c *importCommand) encoderCard(a about, m *checkpoint.Model, data []weights
 }
 
 // convert does the work, once everything has been read and checked.
-func (c *importCommand) convert(ctx context.Context, s streams, p *progress, m *checkpoint.Model, manifest weights.Manifest, texts []string) error {
+func (c *importCommand) convert(ctx context.Context, s streams, p *progress, m *checkpoint.Model, manifest weights.Manifest, texts []string, in labelled) error {
 	tokens, err := m.Tokenizer.New()
 	if err != nil {
 		return err
@@ -365,6 +397,14 @@ func (c *importCommand) convert(ctx context.Context, s streams, p *progress, m *
 	checked := slices.Concat(clinical.Probes, first(texts, maxCrossChecked, maxCrossCheckedBytes))
 	if out.Tokenizer, err = m.Tokenizer.CrossCheck(checked); err != nil {
 		return err
+	}
+	if in.scores != nil {
+		out.Fitted = len(in.learnt.Examples)
+	}
+	if in.kept != nil {
+		if out.Measured, err = c.judge(ctx, p, m, &manifest, converted, o.Probes, in); err != nil {
+			return err
+		}
 	}
 	if err := bundle.Write(c.Out, manifest, converted.Tensors); err != nil {
 		return err
@@ -440,6 +480,7 @@ func (k calibration) with(pieces [][]int32, fits []quantize.Fit) calibration {
 	for _, p := range pieces {
 		k.Tokens += len(p)
 	}
+	k.Layers = fits
 	for _, f := range fits {
 		k.Error, k.Without = max(k.Error, f.Error), max(k.Without, f.Without)
 	}
@@ -490,11 +531,18 @@ func (c *importCommand) print(s streams, o imported) error {
 	if o.Tokenizer.Differing > 0 {
 		fmt.Fprintln(s.err, "warning: github.com/sugarme/tokenizer cuts some texts otherwise; compare with the tokenizer that the model was trained with")
 	}
-	next := "nothing was measured on labelled notes: \"bedside evaluate\" does that"
-	if o.Labels == 0 {
-		next = "it answers nothing yet: \"bedside train --family head --encoder " + o.Out + "\" gives it a head"
+	if o.Fitted > 0 {
+		fmt.Fprintf(s.out, "\ncalibration and thresholds fitted on %d notes\n", o.Fitted)
 	}
-	_, err := fmt.Fprintf(s.out, "\nwrote %s; %s is its model card\n%s\n", o.Out, filepath.Join(o.Out, bundle.CardFile), next)
+	next := "nothing was measured on labelled notes: --measure and \"bedside evaluate\" do that\n"
+	switch {
+	case o.Labels == 0:
+		next = "it answers nothing yet: \"bedside train --family head --encoder " + o.Out + "\" gives it a head\n"
+	case o.Measured != nil:
+		next = ""
+		printVerdict(s.out, o.Weights, o.Measured)
+	}
+	_, err := fmt.Fprintf(s.out, "\nwrote %s; %s is its model card\n%s", o.Out, filepath.Join(o.Out, bundle.CardFile), next)
 	return err
 }
 

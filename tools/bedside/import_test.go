@@ -4,13 +4,21 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"bedside/tools/checkpoint"
+	"bedside/tools/dataset"
+	"bedside/tools/evaluate"
+	"bedside/tools/metrics"
+	"bedside/tools/scores"
+	"bedside/tools/train"
 	"bedside/weights"
 	"bedside/weights/bundle"
 )
@@ -217,6 +225,194 @@ func TestImportCalibrates(t *testing.T) {
 	}
 }
 
+// rooms are invented notes of the five labels of the model "whole", two parts of a split, and
+// logits that somebody gave them, the labels in another order.
+func rooms(t *testing.T) (notes, split, logits string) {
+	words := []string{"chest pain and cough", "fever after days", "knee pain, severe", "normal blood pressure", "arthritis, mild"}
+	var data, parts, scored strings.Builder
+	data.WriteString("note,room\n")
+	parts.WriteString("row,part\n")
+	scored.WriteString("row,label 4,label 3,label 2,label 1,label 0\n")
+	for i := range 40 {
+		l := i % 5
+		fmt.Fprintf(&data, "\"%s, %d of %d\",label %d\n", words[l], i, 3*i, l)
+		if i >= 30 {
+			fmt.Fprintf(&parts, "%d,kept\n", i)
+			continue
+		}
+		fmt.Fprintf(&parts, "%d,train\n", i)
+		z := make([]string, 5)
+		for k := range z {
+			z[4-k] = strconv.Itoa((i*k)%7 - 3)
+		}
+		if i%4 > 0 { // three in four are right
+			z[4-l] = "5"
+		}
+		fmt.Fprintf(&scored, "%d,%s\n", i, strings.Join(z, ","))
+	}
+	return write(t, "notes.csv", data.String()), write(t, "split.csv", parts.String()), write(t, "scores.csv", scored.String())
+}
+
+// importRooms imports the model with flags about these notes.
+func importRooms(t *testing.T, flags ...string) (*weights.Manifest, imported, string, string) {
+	t.Helper()
+	notes, split, _ := rooms(t)
+	out := filepath.Join(t.TempDir(), "m")
+	code, text, errs := bedside(t, append([]string{"import", filepath.Join(checkpoints, "whole"), "--out", out, "--json", "--device", "reference",
+		"--data", notes, "--text", "note", "--label", "room", "--split", split}, flags...)...)
+	var o imported
+	if err := json.Unmarshal([]byte(text), &o); err != nil || code != exitOK {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	b, err := bundle.Open(os.DirFS(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Manifest, o, out, errs
+}
+
+// TestImportScores wants calibration and thresholds to be what train makes of the logits.
+func TestImportScores(t *testing.T) {
+	notes, split, logits := rooms(t)
+	table, err := scores.Load(logits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := dataset.Load(notes, split, dataset.Options{Text: "note", Label: "room", Part: "train"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range [][]string{{}, {"--multi-label"}} {
+		m, o, _, _ := importRooms(t, append(flags, "--scores", logits)...)
+		z, err := table.Match(d, m.Task.Labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets, err := train.Targets(d, m.Task.Labels, len(flags) > 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, thresholds := train.Settle(z, targets)
+		if !reflect.DeepEqual(m.Calibration, c) || !slices.Equal(m.Thresholds, thresholds) || c.Slope[0] == 1 {
+			t.Errorf("calibration %+v, thresholds %v; want %+v, %v", m.Calibration, m.Thresholds, c, thresholds)
+		}
+		limits := strings.Join(m.Card.Limits, " ")
+		if o.Fitted != 30 || strings.Contains(limits, "uncalibrated") || !strings.Contains(limits, "made no evaluation") ||
+			!strings.Contains(m.Card.Training, `fitted on 30 notes of notes.csv, part "train": on logits`) {
+			t.Errorf("fitted on %d; card %+v", o.Fitted, m.Card)
+		}
+		if s := m.Card.Data[0]; s.Rows != 40 || s.Examples != 30 || s.Part != "train" || s.SHA256 != d.SHA256 {
+			t.Errorf("data %+v", s)
+		}
+	}
+}
+
+// TestImportScoresOfRareLabels: what no note has is never asserted, and the card says so.
+func TestImportScoresOfRareLabels(t *testing.T) {
+	notes := write(t, "notes.csv", "note,room\nchest pain,label 0\nfever,label 1;label 0\nknee pain,label 1\nno fever,\n")
+	logits := write(t, "scores.csv", "row,label 0,label 1,label 2\n0,3,-2,-30\n1,1,2,-1\n2,-3,1,-2\n3,-2,-3,-2\n")
+	out := filepath.Join(t.TempDir(), "m")
+	args := []string{"import", filepath.Join(checkpoints, "sharded"), "--out", out, "--device", "reference",
+		"--scores", logits, "--data", notes, "--text", "note", "--label", "room", "--label-separator", ";"}
+	if code, _, errs := bedside(t, args...); code != exitFailed || !strings.Contains(errs, "row 3 (line 5): the label") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	if code, _, errs := bedside(t, append(args, "--none")...); code != exitOK {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	b, err := bundle.Open(os.DirFS(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := b.Manifest
+	if m.Thresholds[2] != train.Never || m.Thresholds[0] > 1 || !slices.Contains(m.Card.Limits, "Labels that none of those notes has are never asserted: label 2.") {
+		t.Errorf("thresholds %v, limits %q", m.Thresholds, m.Card.Limits)
+	}
+}
+
+// TestImportMeasures wants import to measure what evaluate does.
+func TestImportMeasures(t *testing.T) {
+	notes, split, logits := rooms(t)
+	for _, format := range []string{weights.Int8, weights.Float16, weights.Float32} {
+		m, o, out, errs := importRooms(t, "--weights", format, "--measure", "kept", "--scores", logits)
+		if errs != "" {
+			t.Error(errs)
+		}
+		code, text, errs := bedside(t, "evaluate", "--bundle", out, "--data", notes, "--text", "note", "--label", "room", "--split", split, "--part", "kept", "--device", "reference", "--json")
+		var want metrics.Report
+		if err := json.Unmarshal([]byte(text), &want); err != nil || code != exitOK || errs != "" {
+			t.Fatalf("exit code %d: %s", code, errs)
+		}
+		v := o.Measured
+		if v.Bundle.LatencyMS <= 0 || v.Float32.LatencyMS <= 0 {
+			t.Errorf("latencies %g and %g", v.Bundle.LatencyMS, v.Float32.LatencyMS)
+		}
+		want.LatencyMS, v.Bundle.LatencyMS = 0, 0
+		if !reflect.DeepEqual(v.Bundle, want) || v.Bundle.N != 10 || v.Part != "kept" {
+			t.Errorf("import measured\n%+v, evaluate\n%+v", v.Bundle, want)
+		}
+		e := m.Card.Evaluations
+		if len(e) != 1 || e[0].Protocol != `part "kept" of the split, unseen by training, calibration and thresholds` || !reflect.DeepEqual(e[0].Figures, evaluate.Figures(want)) {
+			t.Errorf("evaluations %+v", e)
+		}
+		if len(m.Card.Limits) > 0 || m.Card.Data[0].Part != "train" {
+			t.Errorf("limits %q, data %+v", m.Card.Limits, m.Card.Data)
+		}
+		if v.BundleBytes > v.Float32Bytes || (v.BundleBytes == v.Float32Bytes) != (format == weights.Float32) || v.Changed > 1 || format == weights.Float32 && v.Changed > 0 {
+			t.Errorf("%d of %d bytes, %d changed", v.BundleBytes, v.Float32Bytes, v.Changed)
+		}
+		if told := strings.Contains(m.Card.Training, `On part "kept" macro-F1 is 0.`); told == (format == weights.Float32) {
+			t.Errorf("training %q", m.Card.Training)
+		}
+	}
+}
+
+// TestImportKeepsMeasuredNotesFromCalibration counts what is left to calibrate on.
+func TestImportKeepsMeasuredNotesFromCalibration(t *testing.T) {
+	notes, _, _ := rooms(t)
+	m, o, _, errs := importRooms(t, "--measure", "kept", "--calibrate", notes)
+	if o.Calibration.Notes != 30 || len(o.Calibration.Layers) != 8+1 || o.Calibration.Layers[0].Name != "encoder.0.qkv" || errs != "" {
+		t.Errorf("calibration %+v, messages %q", o.Calibration, errs)
+	}
+	if o.Fitted != 0 || !strings.Contains(strings.Join(m.Card.Limits, " "), "uncalibrated") || m.Calibration.Slope[0] != 1 || m.Card.Data != nil {
+		t.Errorf("fitted on %d, card %+v", o.Fitted, m.Card)
+	}
+	text, err := os.ReadFile(notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := "row,part\n"
+	for i := range bytes.Count(text, []byte("\n")) - 1 {
+		all += fmt.Sprintf("%d,kept\n", i)
+	}
+	code, _, errs := bedside(t, "import", filepath.Join(checkpoints, "whole"), "--out", filepath.Join(t.TempDir(), "m"), "--calibrate", notes,
+		"--data", notes, "--text", "note", "--label", "room", "--split", write(t, "all.csv", all), "--measure", "kept")
+	if code != exitFailed || !strings.Contains(errs, "every calibration note is also one to measure on") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+}
+
+// TestImportWarnsOfSharedNotes measures on a note that was trained on.
+func TestImportWarnsOfSharedNotes(t *testing.T) {
+	notes := write(t, "notes.csv", "note,room\nchest pain,label 0\nfever,label 1\nchest  pain,label 0\n")
+	split := write(t, "split.csv", "row,part\n0,train\n1,train\n2,kept\n")
+	out := filepath.Join(t.TempDir(), "m")
+	code, text, errs := bedside(t, "import", filepath.Join(checkpoints, "whole"), "--out", out, "--device", "reference",
+		"--data", notes, "--text", "note", "--label", "room", "--split", split, "--part", "train", "--measure", "kept")
+	if code != exitOK || !strings.Contains(errs, `1 of the 1 notes of part "kept" also stand in part "train"`) {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	for _, want := range []string{"measured on part \"kept\": 1 notes\n", "  macro-F1 ", "  another top label ", " of 1 notes, "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	card, err := os.ReadFile(filepath.Join(out, bundle.CardFile))
+	if err != nil || !bytes.Contains(card, []byte("1 of whose notes also stand in the part trained on")) {
+		t.Errorf("card %s, error %v", card, err)
+	}
+}
+
 func TestFirst(t *testing.T) {
 	texts := []string{"ab", "cd", "ef"}
 	for _, test := range []struct{ most, bytes, want int }{{9, 9, 3}, {2, 9, 2}, {0, 9, 0}, {9, 0, 0}, {9, 1, 1}, {9, 2, 1}, {9, 3, 2}, {9, 6, 3}} {
@@ -244,6 +440,8 @@ func TestReadStart(t *testing.T) {
 
 func TestImportRefuses(t *testing.T) {
 	whole := filepath.Join(checkpoints, "whole")
+	notes, split, logits := rooms(t)
+	labelled := slices.Clip([]string{whole, "--data", notes, "--text", "note", "--label", "room", "--split", split})
 	occupied := filepath.Dir(write(t, "notes.csv", "a,b\n"))
 	spoilt := func(file, old, new string) string {
 		dir := t.TempDir()
@@ -284,7 +482,17 @@ func TestImportRefuses(t *testing.T) {
 		{"a window too narrow", []string{whole, "--window", "7"}, exitUsage, "--window 7: want 8"},
 		{"an overlap too wide", []string{whole, "--window", "20", "--overlap", "10"}, exitUsage, "--overlap 10: want 0 to 9"},
 		{"an overlap below nothing", []string{whole, "--overlap=-1"}, exitUsage, "--overlap -1"},
-		{"a column without a file", []string{whole, "--text", "note"}, exitUsage, "--text needs --calibrate"},
+		{"a column without a file", []string{whole, "--text", "note"}, exitUsage, "--text needs --calibrate or --data"},
+		{"notes for nothing", []string{whole, "--data", notes, "--text", "note", "--label", "room"}, exitUsage, "are for --scores and --measure"},
+		{"a split for nothing", []string{whole, "--split", split}, exitUsage, "are for --scores and --measure"},
+		{"scores without notes", []string{whole, "--scores", logits}, exitUsage, "need --data, --text and --label"},
+		{"scores without a head", []string{whole, "--scores", logits, "--no-head"}, exitUsage, "not with --no-head"},
+		{"measuring without a split", []string{whole, "--data", notes, "--text", "note", "--label", "room", "--measure", "kept"}, exitUsage, "--part and --measure need --split"},
+		{"measuring what was trained on", append(labelled, "--scores", logits, "--measure", "train"), exitUsage, "measure on another"},
+		{"an unknown part", append(labelled, "--measure", "attic"), exitFailed, `the split has no part "attic"`},
+		{"scores of another part", append(labelled, "--scores", logits, "--part", "kept"), exitFailed, "scores.csv: row 30 of the data has no logits"},
+		{"damaged scores", append(labelled, "--scores", notes), exitFailed, `notes.csv: the first column is not "row"`},
+		{"scores of other labels", append(labelled, "--scores", logits, "--labels", write(t, "labels.txt", "a\nb\nc\nd\ne\n")), exitFailed, `no logits of label "a"`},
 		{"a CSV without its column", []string{whole, "--calibrate", write(t, "n.CSV", "id,note\n1,fever\n")}, exitUsage, "--calibrate with a CSV needs --text"},
 		{"calibration of floats", []string{whole, "--weights", "float32", "--calibrate", write(t, "n.txt", "fever")}, exitUsage, "--calibrate is for --weights int8"},
 		{"a name that cannot be", []string{whole, "--name", "My Model"}, exitUsage, `--name "My Model"`},

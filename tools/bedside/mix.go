@@ -61,7 +61,7 @@ type blend struct {
 	Examples int          `json:"examples"`
 	Skipped  int          `json:"skipped_empty"`
 	Labels   int          `json:"labels"`
-	Unseen   int          `json:"labels_without_notes"` // never asserted
+	Unseen   int          `json:"labels_without_notes"`
 	Weight   float64      `json:"weight"`
 	Linear   blendFigures `json:"linear"`
 	Encoder  blendFigures `json:"encoder"`
@@ -98,7 +98,7 @@ func (c *mixCommand) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	}
-	if err := c.print(s, in, mixture); err != nil || mixture.Helps() {
+	if err := c.print(s, c.outcome(in, mixture)); err != nil || mixture.Helps() {
 		return err
 	}
 	alone := "linear model"
@@ -212,10 +212,13 @@ func lacking(known, labels []string) (n int, first string) {
 // write makes the bundle.
 func (c *mixCommand) write(ctx context.Context, in mixing, m *train.Mixture) error {
 	var members [2]train.Member
-	for k, b := range []*bundle.Bundle{in.linear, in.encoder} {
+	for k, b := range []struct {
+		dir string
+		*bundle.Bundle
+	}{{c.Linear, in.linear}, {c.Encoder, in.encoder}} {
 		tensors, err := b.Values(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", b.dir, err)
 		}
 		members[k] = train.Member{Manifest: *b.Manifest, Tensors: tensors}
 	}
@@ -225,6 +228,7 @@ func (c *mixCommand) write(ctx context.Context, in mixing, m *train.Mixture) err
 	}
 	manifest.Name, manifest.Title, manifest.Question = in.about.Name, in.about.Title, in.about.Question
 	manifest.Card = c.card(in, m)
+	manifest.Card.Limits = append(manifest.Card.Limits, unasserted(&manifest)...)
 	if err := bundle.Write(c.Out, manifest, tensors); err != nil {
 		return err
 	}
@@ -273,7 +277,7 @@ func (c *mixCommand) sources(in mixing) []weights.Data {
 	return out
 }
 
-func (c *mixCommand) print(s streams, in mixing, m *train.Mixture) error {
+func (c *mixCommand) outcome(in mixing, m *train.Mixture) blend {
 	d := in.scored.Data
 	linear, encoder := m.Alone()
 	out := blend{
@@ -286,36 +290,41 @@ func (c *mixCommand) print(s streams, in mixing, m *train.Mixture) error {
 	if m.Helps() {
 		out.Out = c.Out
 	}
-	if c.JSON {
-		return printJSON(s, out)
-	}
-	fmt.Fprintf(s.out, "%d notes, %d labels", out.Examples, out.Labels)
-	if out.Unseen > 0 {
-		fmt.Fprintf(s.out, ", of which no note has %d: the mix never asserts them", out.Unseen)
-	}
-	fmt.Fprintf(s.out, "\n\nthe encoder's weight, %d parts (* least log-loss):\n  weight  log-loss  macro-F1  micro-F1  top label right\n", train.MixParts)
-	for _, f := range out.ByWeight {
-		mark := " "
-		if f.Weight == out.Weight {
-			mark = "*"
-		}
-		fmt.Fprintf(s.out, "%s %6.2f  %8.4f  %8.4f  %8.4f  %15.4f\n", mark, f.Weight, f.LogLoss, f.MacroF1, f.MicroF1, f.Top1InSet)
-	}
-	fmt.Fprintf(s.out, "\nto expect of notes that nothing was chosen on:\n  %-8s log-loss  macro-F1  micro-F1  top label right     ECE\n", "")
-	for _, row := range []struct {
-		name string
-		blendFigures
-	}{{"linear", out.Linear}, {"encoder", out.Encoder}, {"mix", out.Mix}} {
-		fmt.Fprintf(s.out, "  %-8s %8.4f  %8.4f  %8.4f  %15.4f  %6.4f\n", row.name, row.LogLoss, row.MacroF1, row.MicroF1, row.Top1InSet, row.ECE)
-	}
-	if !m.Helps() {
-		return nil
-	}
-	_, err := fmt.Fprintf(s.out, "\nwrote %s; %s is its model card\n", c.Out, filepath.Join(c.Out, bundle.CardFile))
-	return err
+	return out
 }
 
 func figuresOf(t train.MixTrial) blendFigures {
 	r := t.Report
 	return blendFigures{t.Share, t.LogLoss, r.MacroF1, r.MicroF1, r.Top1InSet, r.ECE}
+}
+
+func (c *mixCommand) print(s streams, o blend) error {
+	if c.JSON {
+		return printJSON(s, o)
+	}
+	fmt.Fprintf(s.out, "%d notes, %d labels", o.Examples, o.Labels)
+	if o.Unseen > 0 {
+		fmt.Fprintf(s.out, ", %d of which no note has", o.Unseen)
+	}
+	fmt.Fprintf(s.out, "\n\nby the encoder's weight, %d parts (* least log-loss):\n  weight   log-loss  macro-F1  micro-F1  top right     ECE\n", train.MixParts)
+	for _, f := range o.ByWeight {
+		mark := " "
+		if f.Weight == o.Weight {
+			mark = "*"
+		}
+		f.print(s, fmt.Sprintf("%s %-7.2f", mark, f.Weight))
+	}
+	fmt.Fprintln(s.out, "\nto expect of notes that nothing was chosen on:")
+	o.Linear.print(s, "  linear ")
+	o.Encoder.print(s, "  encoder")
+	o.Mix.print(s, "  mix    ")
+	if o.Out == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(s.out, "\nwrote %s; %s is its model card\n", o.Out, filepath.Join(o.Out, bundle.CardFile))
+	return err
+}
+
+func (f blendFigures) print(s streams, name string) {
+	fmt.Fprintf(s.out, "%s  %8.4f  %8.4f  %8.4f  %9.4f  %6.4f\n", name, f.LogLoss, f.MacroF1, f.MicroF1, f.Top1InSet, f.ECE)
 }

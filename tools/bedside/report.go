@@ -293,7 +293,7 @@ func (a *asking) ask(ctx context.Context, show func(stage string, done, total in
 		}
 		return &asked{Asked: report.Asked{Runs: f.runs, Wide: f.wide, Shared: f.shared, Unknown: f.unknown}, Data: f.data.SHA256, Also: f.also, Words: f.words, Model: f.model}, nil
 	}
-	engine, manifest, done, err := a.evaluating.engine(ctx)
+	engine, manifest, done, err := a.evaluating.engine(ctx, a.evaluating.Bundle)
 	if err != nil {
 		return nil, err
 	}

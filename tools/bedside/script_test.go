@@ -44,7 +44,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(cache, "bedside-test")) // compiling the module takes seconds
-			return nil
+			models, err := filepath.Abs(checkpoints)
+			e.Setenv("CHECKPOINTS", models)
+			return err
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "module" {

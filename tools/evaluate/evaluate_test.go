@@ -252,6 +252,36 @@ func TestOneLabelModelOnNotesWithSeveral(t *testing.T) {
 	}
 }
 
+// TestShare wants of several engines what one answers, in the same order.
+func TestShare(t *testing.T) {
+	engine, m := trainedNative(t, true)
+	d := read(t, invented.Notes(50, 8))
+	d.Examples[20].Text = ""
+	want, _, err := Collect(t.Context(), engine, m, d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{1, 3, 20} {
+		seen := 0
+		got, times, err := Share(t.Context(), slices.Repeat([]Engine{engine}, n), m, d, func(done, total int) {
+			if seen++; done != seen || total != 50 {
+				t.Errorf("%d of %d after %d", done, total, seen-1)
+			}
+		})
+		if err != nil || !reflect.DeepEqual(got, want) || len(times) != 49 || seen != 50 {
+			t.Errorf("%d engines: %d times, %d steps, error %v, other answers", n, len(times), seen, err)
+		}
+	}
+	broken := errors.New("out of order")
+	bad := func(context.Context, string) (*classify.Result, error) { return nil, broken }
+	if _, _, err := Share(t.Context(), []Engine{engine, bad, bad}, m, d, nil); !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+	if a, times, err := Share(t.Context(), []Engine{engine}, m, &dataset.Dataset{}, nil); err != nil || len(a.Truth)+len(times) > 0 {
+		t.Errorf("of nothing: %+v (%v)", a, err)
+	}
+}
+
 func TestNotesWithoutText(t *testing.T) {
 	engine, m := trainedNative(t, false)
 	d := read(t, invented.Single(invented.Notes(20, 5)))

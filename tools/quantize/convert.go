@@ -42,9 +42,10 @@ type Answer struct {
 // Fit says how well a dense layer's outputs survive int8, on calibration text that its
 // smoothing was not fitted to.
 type Fit struct {
-	Name           string
-	Alpha          float64 // of the smoothing that was chosen
-	Error, Without float64 // relative, as roots of mean squares: with that smoothing, without any
+	Name    string  `json:"name"`
+	Alpha   float64 `json:"alpha"`   // of the smoothing that was chosen
+	Error   float64 `json:"error"`   // with that smoothing; relative, as a root of mean squares
+	Without float64 `json:"without"` // likewise, without any
 }
 
 // Convert makes the tensors of weights/encoder.go. Errors name the tensor.
