@@ -200,6 +200,7 @@ func TestSlowGPUIsNoTrouble(t *testing.T) {
 	slow.Window.Tokens, slow.Window.Overlap = 128, 16
 	tab := openOnGPU(t, encoderServer(t, encoderBundle(t, slow)).url()+"?device=webgpu")
 	tab.readyOnGPU()
+	tab.labelsAlone()
 	note := long(12)
 	tab.frame.must(`for (const gpu of `+served+`) gpu.pace = 0; globalThis.submits = 0
 		const submit = GPUQueue.prototype.submit
@@ -265,6 +266,7 @@ func TestGPUMemoryEndsOnTheTenthShard(t *testing.T) {
 func TestProcessorFailsAfterTheGPU(t *testing.T) {
 	tab := openOnGPU(t, encoderServer(t, encoderBundle(t, sizable())).url()+"?device=webgpu&threads=2")
 	tab.readyOnGPU()
+	tab.labelsAlone()
 	h := tab.helpers(false)
 	tab.frame.must(`globalThis.asked = 0
 		const { requestDevice } = GPUAdapter.prototype

@@ -243,7 +243,7 @@ export interface Result {
   /** How many labels the model has, where not all are listed. */
   known?: number
   explanations?: Explanation[]
-  /** Why there are none, though asked for. */
+  /** Why there are none, though asked for: the note has no two words that an encoder can do without. */
   unexplained?: 'encoder'
 }
 
@@ -267,7 +267,7 @@ export interface Explanation {
 
 export interface Feature {
   contribution: number
-  analyzer: 'word' | 'char_wb' | 'phrase'
+  analyzer: 'word' | 'char_wb' | 'phrase' | 'sentence'
   count: number
   spans: [number, number][]
 }

@@ -44,7 +44,8 @@ function phrases({ phrases, max_n, entries, concepts }: Lexicon): string {
 function shares(encoder: number): TemplateResult {
   return html`<p>
     Two models answer together: what n-grams say of a note and what a network says are added up, with weights of
-    ${percent(1 - encoder)} and ${percent(encoder)}. The words that are marked are those of the n-grams.
+    ${percent(1 - encoder)} and ${percent(encoder)}. Words are marked by what n-grams say of
+    them, sentences by what the network does.
   </p>`
 }
 

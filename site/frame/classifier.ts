@@ -1,6 +1,6 @@
 // <bedside-classifier>: the note, the labels, the words that led there.
 import { html, LitElement, type PropertyValues, type TemplateResult } from 'lit'
-import type { GpuTrouble, Progress } from '../protocol.js'
+import type { GpuTrouble, Progress, Result } from '../protocol.js'
 import { card } from './card.js'
 import { type Answer, Cancelled, type Engine, Refused, Stopped } from './engine.js'
 import { evidence } from './evidence.js'
@@ -17,6 +17,7 @@ const FIELD_SHOWN = 20_000 // characters of such a note
 const SLOW = 100_000 // characters from which typing waits for a pause
 const PAUSE = 250 // milliseconds
 const HUSH = 800 // milliseconds of quiet before a result is read aloud
+const EXPLAINED = 8 // labels whose sentences are asked for at once: they take no longer than one
 
 const WITHOUT: Record<GpuTrouble, string> = {
   absent: 'This browser offers no GPU',
@@ -52,6 +53,7 @@ interface Caller {
  *   `data-without` why that is not the GPU
  * - `textarea#note`; `#labels > li` with data-index, data-label, data-probability, data-clears; `#not-sure`;
  *   `progress#parts` while a long note is read
+ * - host: `data-evidence` finding | shown | failed: an encoder's comes after its labels, which `classify` answers with
  * - `#reading mark` with data-start and data-end in UTF-16 units of the note; `#features tr` with data-contribution
  * - `[role=alert]`; `#without` says why no GPU serves that was to; `#card-open`, `#proof-open`, `dialog#card`, `dialog#proof`, `#after-ready` with data-requests,
  *   `#leak`, `#attempts > li` with data-refused
@@ -69,6 +71,7 @@ export class BedsideClassifier extends LitElement {
     held: { state: true },
     running: { state: true },
     progress: { state: true },
+    finding: { state: true },
     trouble: { state: true },
     said: { state: true },
     panel: { state: true },
@@ -88,6 +91,8 @@ export class BedsideClassifier extends LitElement {
   declare private running: boolean
   /** How far the note being read is, where it is read in parts. */
   declare private progress: Progress | undefined
+  /** How far the search is for the sentences that matter in the note that is shown. */
+  declare private finding: Progress | 'failed' | undefined
   declare private trouble: Trouble | undefined
   declare private said: string
   declare private panel: 'card' | 'proof' | undefined
@@ -162,6 +167,9 @@ export class BedsideClassifier extends LitElement {
       if (value === undefined) delete this.dataset[name]
       else this.dataset[name] = String(value)
     }
+    const evidence = this.evidence()
+    if (evidence === undefined) delete this.dataset['evidence']
+    else this.dataset['evidence'] = evidence
     if (changed.has('shown') && this.shown && !performance.getEntriesByName('bedside:result').length) {
       performance.mark('bedside:result')
     }
@@ -179,6 +187,12 @@ export class BedsideClassifier extends LitElement {
     return this.shown ? 'done' : 'ready'
   }
 
+  private evidence(): 'finding' | 'shown' | 'failed' | undefined {
+    if (this.finding === 'failed') return 'failed'
+    if (this.finding) return 'finding'
+    return this.shown?.result.explanations && 'shown'
+  }
+
   private current() {
     return this.engine?.models[this.model]
   }
@@ -189,7 +203,7 @@ export class BedsideClassifier extends LitElement {
     void this.pump()
   }
 
-  // The way of a note: input → want → pump → engine → shown.
+  // The way of a note: input → want → pump → engine → shown; an encoder's goes on: → find → engine → shown.
 
   private field(): HTMLTextAreaElement {
     return this.renderRoot.querySelector<HTMLTextAreaElement>('#note')!
@@ -250,7 +264,7 @@ export class BedsideClassifier extends LitElement {
     try {
       if (!caller && text.trim() === '') return this.showNothing()
       const { model } = this
-      const explain = this.explained()
+      const explain = this.current()!.encoder ? 0 : this.explained()
       const answer = await engine.classify(model, text, explain, (progress) => this.showProgress(progress))
       if (model === this.model) this.show({ ...answer, text }, explain)
       caller?.resolve(answer)
@@ -277,11 +291,36 @@ export class BedsideClassifier extends LitElement {
 
   private show(shown: Shown, explained: number): void {
     this.shown = shown
+    this.finding = undefined
     // Where the chosen label has sunk in the ranking, ask again: its place is known now.
     const rank = shown.result.labels.findIndex(({ index }) => index === this.chosen)
     if (rank < 0) this.chosen = undefined // not even listed now
-    if (rank >= explained && !shown.result.unexplained) this.wanted ??= shown.text
+    if (this.current()!.encoder) void this.find(shown)
+    else if (rank >= explained) this.wanted ??= shown.text
     this.say(announcement(shown.result))
+  }
+
+  /** Asks which sentences matter in the note that is shown, which takes an encoder longer than the labels; unless a later note waits. */
+  private async find(shown: Shown): Promise<void> {
+    if (this.wanted !== undefined) return
+    this.finding = { done: 0, of: 1 }
+    try {
+      const { result } = await this.engine!.classify(this.model, shown.text, Math.max(EXPLAINED, this.explained()), (progress) => {
+        if (this.shown === shown) this.finding = progress
+      })
+      if (this.shown === shown) this.found(shown, result)
+    } catch (error) {
+      if (this.shown === shown) this.finding = error instanceof Cancelled ? undefined : 'failed'
+    }
+  }
+
+  private found(shown: Shown, { explanations, unexplained }: Result): void {
+    this.finding = undefined
+    this.shown = { ...shown, result: { ...shown.result, ...(explanations && { explanations }), ...(unexplained && { unexplained }) } }
+    if (explanations === undefined) return
+    if (this.explained() > explanations.length) return void this.find(this.shown) // another was chosen meanwhile
+    const labels = announcement(shown.result)
+    this.say(`${this.said === labels ? '' : `${labels} `}The sentences that matter are marked.`)
   }
 
   private showNothing(): void {
@@ -305,7 +344,9 @@ export class BedsideClassifier extends LitElement {
   private choose(index: number): void {
     this.chosen = index
     if (!this.shown || this.shown.result.unexplained) return
-    if (!this.shown.result.explanations?.some((each) => each.index === index)) this.want(this.shown.text)
+    if (this.shown.result.explanations?.some((each) => each.index === index)) return
+    if (!this.current()!.encoder) this.want(this.shown.text)
+    else if (this.shown.result.explanations) void this.find(this.shown) // else it is being done
   }
 
   private clear(): void {
@@ -465,13 +506,25 @@ export class BedsideClassifier extends LitElement {
 
   private why(): TemplateResult | '' {
     const { result, text } = this.progress ? {} : (this.shown ?? {})
+    if (result && this.finding) return html`<section class="why">${this.search(this.finding)}</section>`
     if (result?.unexplained) {
-      return html`<section class="why"><p class="remark">This model gives no word-by-word explanation yet.</p></section>`
+      return html`<section class="why"><p class="remark">This note is too short to say which part of it matters.</p></section>`
     }
     const chosen = this.chosen ?? result?.labels[0]?.index
     const explanation = result?.explanations?.find(({ index }) => index === chosen)
     if (explanation === undefined || text === undefined || explanation.features.length === 0) return ''
     return html`<section class="why" aria-labelledby="why">${evidence(text, explanation, result?.tokens !== undefined)}</section>`
+  }
+
+  private search(finding: Progress | 'failed'): TemplateResult {
+    if (finding === 'failed') {
+      return html`<p class="remark">The sentences that matter could not be found.
+        <button type="button" @click=${() => this.shown && this.find(this.shown)}>Try again</button></p>`
+    }
+    return html`<p class="parts finding">
+      <label for="finding">Finding the sentences that matter…</label>
+      <progress id="finding" max=${finding.of} .value=${finding.done}></progress>
+    </p>`
   }
 
   private dialogs(): TemplateResult {

@@ -1,11 +1,12 @@
-// Why a label: the note with its telling words marked, and the n-grams with what each contributed.
+// Why a label: the note with its telling words or sentences marked, and what each of them contributed.
 import { html, type TemplateResult } from 'lit'
 import type { Explanation, Feature } from '../protocol.js'
 import { signed } from './format.js'
 import { abridged, reading, stretches } from './reading.js'
 
-const LISTED = 12 // n-grams
-const LONGEST = 48 // characters of an n-gram shown
+const LISTED = 12 // n-grams or sentences
+const LONGEST = 48 // characters shown of an n-gram
+const LONGEST_SENTENCE = 120
 
 const KIND: Partial<Record<Feature['analyzer'], TemplateResult>> = {
   char_wb: html` <small>letters</small>`,
@@ -16,15 +17,23 @@ const KIND: Partial<Record<Feature['analyzer'], TemplateResult>> = {
 export function evidence(text: string, explanation: Explanation, network: boolean): TemplateResult {
   const marks = stretches(explanation)
   const name = explanation.name.trim()
+  const kind = kinds(explanation)
   return html`
-    <h2 id="why">Words that led to <em>${name}</em></h2>
+    <h2 id="why">${kind} that led to <em>${name}</em></h2>
     <p class="legend">
       <mark class="for level3">speaks for</mark> <mark class="against level3">speaks against</mark>
       ${abridged(text) ? html`<span>Long note: only the telling passages are shown.</span>` : ''}
     </p>
-    <div id="reading" tabindex="0" role="region" aria-label="The note with the words that led to ${name} marked">${reading(text, marks)}</div>
+    <div id="reading" tabindex="0" role="region" aria-label="The note with the ${kind.toLowerCase()} that led to ${name} marked">${reading(text, marks)}</div>
     ${features(text, explanation, network)}
   `
+}
+
+/** What the evidence is made of. */
+function kinds({ features }: Explanation): string {
+  const sentences = features.filter(({ analyzer }) => analyzer === 'sentence').length
+  if (sentences === 0) return 'Words'
+  return sentences === features.length ? 'Sentences' : 'Words and sentences'
 }
 
 function features(text: string, explanation: Explanation, network: boolean): TemplateResult {
@@ -33,7 +42,7 @@ function features(text: string, explanation: Explanation, network: boolean): Tem
   return html`<details id="features">
     <summary>Contributions in numbers</summary>
     <table>
-      <caption class="hidden">N-grams by strength of contribution</caption>
+      <caption class="hidden">${kinds(explanation)} by strength of contribution</caption>
       <thead>
         <tr><th scope="col">In the note</th><th scope="col" class="number">Times</th><th scope="col" class="number">Contribution</th><td></td></tr>
       </thead>
@@ -61,14 +70,19 @@ function row(text: string, feature: Feature, strongest: number): TemplateResult 
   </tr>`
 }
 
-function quoted(text: string, { spans }: Feature): string {
+function quoted(text: string, { spans, analyzer }: Feature): string {
   const first = spans[0]
   if (first === undefined) return '(not located)'
-  const found = text.slice(first[0], Math.min(first[1], first[0] + LONGEST)).replace(/\s+/g, ' ')
-  return `“${found}${first[1] - first[0] > LONGEST ? '…' : ''}”`
+  const longest = analyzer === 'sentence' ? LONGEST_SENTENCE : LONGEST
+  const found = text.slice(first[0], Math.min(first[1], first[0] + longest)).replace(/\s+/g, ' ')
+  return `“${found}${first[1] - first[0] > longest ? '…' : ''}”`
 }
 
-function sum({ bias, logit, features }: Explanation, listed: Feature[], network: boolean): string {
+function sum(explanation: Explanation, listed: Feature[], network: boolean): string {
+  const { bias, logit, features } = explanation
+  if (features.some(({ analyzer }) => analyzer === 'sentence')) {
+    return `A sentence’s figure is what the score, ${signed(logit)}, loses when that sentence alone is taken out. Sentences that say the same share what they do, so the figures need not add up to the score, which calibration turns into the percentage.`
+  }
   const shown = listed.reduce((total, { contribution }) => total + contribution, 0)
   const others = logit - bias - shown
   const more = (features.length > listed.length ? 'all other n-grams' : 'the rest') + (network ? ' and the network' : '')

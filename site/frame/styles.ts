@@ -245,6 +245,14 @@ export const styles = css`
     height: 0.75rem;
     accent-color: var(--fill);
   }
+  .finding {
+    animation: late 0s 0.4s both;
+  }
+  @keyframes late {
+    from {
+      visibility: hidden;
+    }
+  }
   .trouble {
     padding: 0.75rem 1rem;
     margin-top: 0.75rem;

@@ -44,11 +44,11 @@ func called(file string) string {
 	return printable(file)
 }
 
-// maxListed bounds the n-grams listed for and against a label.
+// maxListed bounds the n-grams, or sentences, listed for and against a label.
 const maxListed = 8
 
 // evidence lists the strongest n-grams for and against a label, as the note spells them:
-// whole words where the model reads any.
+// whole words where the model reads any; and sentences, a line each.
 func evidence(b *strings.Builder, note string, e classify.Explanation) {
 	analyzer := weights.CharWB
 	for _, f := range e.Features {
@@ -56,23 +56,35 @@ func evidence(b *strings.Builder, note string, e classify.Explanation) {
 			analyzer = weights.Word
 		}
 	}
-	var speaks [2][]string // for, against
-	for _, f := range e.Features {
-		side := 0
-		if f.Contribution < 0 {
-			side = 1
-		}
-		if f.Analyzer != analyzer || len(f.Spans) == 0 || len(speaks[side]) == maxListed {
-			continue
-		}
-		span := note[f.Spans[0][0]:f.Spans[0][1]]
-		speaks[side] = append(speaks[side], fmt.Sprintf("%s %+.2f", printable(span), f.Contribution))
-	}
 	for side, word := range []string{"for", "against"} {
-		if len(speaks[side]) > 0 {
-			fmt.Fprintf(b, "  %s %s: %s\n", word, printable(e.Name), strings.Join(speaks[side], ", "))
+		var grams, sentences []string
+		for _, f := range e.Features {
+			if (f.Contribution < 0) != (side == 1) || len(f.Spans) == 0 {
+				continue
+			}
+			span := printable(note[f.Spans[0][0]:f.Spans[0][1]])
+			switch {
+			case f.Analyzer == classify.Sentence && len(sentences) < maxListed:
+				sentences = append(sentences, fmt.Sprintf("    %+.2f  %s\n", f.Contribution, shortened(span)))
+			case f.Analyzer == analyzer && len(grams) < maxListed:
+				grams = append(grams, fmt.Sprintf("%s %+.2f", span, f.Contribution))
+			}
+		}
+		if len(grams)+len(sentences) > 0 {
+			fmt.Fprintf(b, "  %s %s:%s\n", word, printable(e.Name), strings.TrimRight(" "+strings.Join(grams, ", "), " "))
+			b.WriteString(strings.Join(sentences, ""))
 		}
 	}
+}
+
+// maxQuoted is how many characters of a sentence are printed.
+const maxQuoted = 100
+
+func shortened(sentence string) string {
+	if runes := []rune(sentence); len(runes) > maxQuoted {
+		return string(runes[:maxQuoted-1]) + "…"
+	}
+	return sentence
 }
 
 // printable makes one line of a text, without what could steer a terminal.

@@ -22,7 +22,7 @@ type classifyCommand struct {
 	Bundle      string   `help:"Directory of the model. Default: the first model this binary ships with." placeholder:"DIR" type:"existingdir" xor:"model"`
 	Model       string   `help:"Name of the model, of those this binary ships with." placeholder:"NAME" xor:"model"`
 	JSON        bool     `help:"Print one JSON object for each note, one on a line."`
-	Explain     int      `help:"Explain this many of the most probable labels; encoders explain none yet." default:"1"`
+	Explain     int      `help:"Explain this many of the most probable labels, by words or, of encoders, by sentences; 0 is quicker for encoders." default:"1"`
 	Top         int      `help:"Print this many of the most probable labels, and those asserted (not with --json)." default:"3"`
 	Device      string   `help:"What computes an encoder: SIMD kernels, or the slow reference that defines them." default:"simd" enum:"simd,reference"`
 	RequireSure bool     `help:"Exit with 3 when some note gets no label."`
@@ -33,6 +33,10 @@ func (c *classifyCommand) Help() string {
 	return `The model runs as the same WebAssembly module that the page runs, under wazero.
 Labels marked * are asserted: their probability reaches their threshold. Where none
 is, the model is not sure.
+
+Words that a label is explained by contribute exactly what is printed to its score. An
+encoder is explained by what the score loses with each sentence, for which it reads the
+note again without it.
 
 A note that cannot be read or classified does not stop the others; the exit code is
 then 1, and its line of --json is {"error":{"code":"…","message":"…"}}.

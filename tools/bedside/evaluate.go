@@ -56,11 +56,7 @@ func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range manifest.Card.Data {
-		if d.SHA256 == data.SHA256 && (d.Part == "" || c.Part == "" || d.Part == c.Part) {
-			fmt.Fprintln(s.err, "warning: this model was trained on notes of this very file; figures measured on them say little about new notes")
-		}
-	}
+	warnTrained(s, manifest, data, c.Part)
 	p := newProgress(s)
 	defer p.end()
 	answers, times, err := evaluate.Collect(ctx, engine, manifest, data, func(done, total int) { p.show("classifying", done, total) })
@@ -86,6 +82,15 @@ func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
 		fmt.Fprintf(s.out, "\nanother top label than %s: %d of %d notes, %.2f %%\n", printable(c.Against), *out.Changed, report.N, 100*float64(*out.Changed)/float64(report.N))
 	}
 	return nil
+}
+
+// warnTrained says so where the data, of that part, are those of the model.
+func warnTrained(s streams, m *weights.Manifest, data *dataset.Dataset, part string) {
+	for _, d := range m.Card.Data {
+		if d.SHA256 == data.SHA256 && (d.Part == "" || part == "" || d.Part == part) {
+			fmt.Fprintln(s.err, "warning: this model was trained on notes of this very file; figures measured on them say little about new notes")
+		}
+	}
 }
 
 // compared is what evaluate prints with --json.

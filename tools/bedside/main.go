@@ -25,17 +25,18 @@ const (
 )
 
 type commands struct {
-	Train    trainCommand    `cmd:"" help:"Train a model from a CSV of labelled notes."`
-	Measure  measureCommand  `cmd:"" help:"Measure what training would give, on notes it does not see."`
-	Words    wordsCommand    `cmd:"" help:"Make vectors of words from texts without labels, for train --words."`
-	Import   importCommand   `cmd:"" help:"Make a model from a fine-tuned BERT of Hugging Face."`
-	Mix      mixCommand      `cmd:"" help:"Make one model of a linear model and an encoder."`
-	Evaluate evaluateCommand `cmd:"" help:"Measure a model on labelled notes."`
-	Report   reportCommand   `cmd:"" help:"Write what models are worth: figures with intervals, plots, size and speed."`
-	Classify classifyCommand `cmd:"" help:"Classify notes with a model, without a browser."`
-	Site     siteCommand     `cmd:"" help:"Write the web page with your models, ready for any static host."`
-	Serve    serveCommand    `cmd:"" help:"Serve the web page from this machine: the offline kiosk."`
-	Version  versionCommand  `cmd:"" help:"Print what this binary is made of."`
+	Train        trainCommand        `cmd:"" help:"Train a model from a CSV of labelled notes."`
+	Measure      measureCommand      `cmd:"" help:"Measure what training would give, on notes it does not see."`
+	Words        wordsCommand        `cmd:"" help:"Make vectors of words from texts without labels, for train --words."`
+	Import       importCommand       `cmd:"" help:"Make a model from a fine-tuned BERT of Hugging Face."`
+	Mix          mixCommand          `cmd:"" help:"Make one model of a linear model and an encoder."`
+	Evaluate     evaluateCommand     `cmd:"" help:"Measure a model on labelled notes."`
+	Faithfulness faithfulnessCommand `cmd:"" help:"Measure whether explanations name the sentences that answers rest on."`
+	Report       reportCommand       `cmd:"" help:"Write what models are worth: figures with intervals, plots, size and speed."`
+	Classify     classifyCommand     `cmd:"" help:"Classify notes with a model, without a browser."`
+	Site         siteCommand         `cmd:"" help:"Write the web page with your models, ready for any static host."`
+	Serve        serveCommand        `cmd:"" help:"Serve the web page from this machine: the offline kiosk."`
+	Version      versionCommand      `cmd:"" help:"Print what this binary is made of."`
 }
 
 // streams is where a command reads and writes.

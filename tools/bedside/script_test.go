@@ -121,8 +121,13 @@ func notes(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // encoder DIR LABEL... writes a bundle of a tiny encoder of random numbers; with -bare before
-// DIR, of one without a pooler.
+// DIR, of one without a pooler, with -deciding WORD of one in which a word decides.
 func encoder(ts *testscript.TestScript, neg bool, args []string) {
+	if args[0] == "-deciding" {
+		m, tensors := random.Deciding(args[1], args[3:])
+		ts.Check(bundle.Write(ts.MkAbs(args[2]), m, tensors))
+		return
+	}
 	shape := random.Tiny()
 	if args[0] == "-bare" {
 		shape.Pooler, args = false, args[1:]

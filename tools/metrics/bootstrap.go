@@ -111,11 +111,7 @@ func percentile(reports []Report, q float64) Report {
 		for i, r := range reports {
 			values[i] = of(r)
 		}
-		slices.Sort(values)
-		at := q * float64(len(values)-1)
-		below := int(at)
-		above := min(below+1, len(values)-1)
-		return values[below] + (at-float64(below))*(values[above]-values[below])
+		return quantile(values, q)
 	}
 	return Report{
 		Accuracy:    figure(func(r Report) float64 { return r.Accuracy }),
@@ -128,6 +124,29 @@ func percentile(reports []Report, q float64) Report {
 		Coverage:    figure(func(r Report) float64 { return r.Coverage }),
 		RightIfSure: figure(func(r Report) float64 { return r.RightIfSure }),
 	}
+}
+
+// quantile sorts the values.
+func quantile(values []float64, q float64) float64 {
+	slices.Sort(values)
+	at := q * float64(len(values)-1)
+	below := int(at)
+	above := min(below+1, len(values)-1)
+	return values[below] + (at-float64(below))*(values[above]-values[below])
+}
+
+// Resampled gives the ends of a 95 % percentile bootstrap interval for a figure of n
+// things, by so many draws of n of them with replacement.
+func Resampled(n, resamples int, seed uint64, figure func(drawn []int) float64) (low, high float64) {
+	random := rand.New(rand.NewPCG(seed, 0xb007))
+	drawn, values := make([]int, n), make([]float64, resamples)
+	for r := range values {
+		for i := range drawn {
+			drawn[i] = random.IntN(n)
+		}
+		values[r] = figure(drawn)
+	}
+	return quantile(values, 0.025), quantile(values, 0.975)
 }
 
 // CalibratedECE is the calibration error that a classifier of the same confidences would

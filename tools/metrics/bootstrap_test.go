@@ -180,3 +180,31 @@ func TestMeanAndPool(t *testing.T) {
 		t.Errorf("LRAP %v of %d pooled, want %v of 20", pooled.LRAP, pooled.N, mean.LRAP)
 	}
 }
+
+// TestResampled holds the interval of a mean to the normal approximation.
+func TestResampled(t *testing.T) {
+	const n = 400
+	random := rand.New(rand.NewPCG(1, 2))
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = 3 + 2*random.NormFloat64()
+	}
+	mean := func(drawn []int) (m float64) {
+		for _, i := range drawn {
+			m += values[i] / n
+		}
+		return m
+	}
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	low, high := Resampled(n, 2000, 1, mean)
+	centre, half := mean(all), 1.96*2/math.Sqrt(n)
+	if math.Abs(low-(centre-half)) > half/5 || math.Abs(high-(centre+half)) > half/5 {
+		t.Errorf("from %g to %g, want about %g to %g", low, high, centre-half, centre+half)
+	}
+	if again, _ := Resampled(n, 2000, 1, mean); again != low {
+		t.Error("the same seed gives another interval")
+	}
+}

@@ -15,20 +15,22 @@ const (
 
 // explain fills r.Explanations for the top o.Explain labels.
 func (m *linear) explain(r *Result, note string, o Options) {
-	features := o.Features
-	if features == 0 {
-		features = defaultFeatures
-	}
 	labels := r.Labels[:min(o.Explain, len(r.Labels))]
 	var twins []int32
 	if m.sharesWords && len(labels) > 0 {
 		twins = m.twins()
 	}
 	for _, label := range labels {
-		r.Explanations = append(r.Explanations, m.explainLabel(label, features, twins))
+		r.Explanations = append(r.Explanations, m.explainLabel(label, o.features(), twins))
 	}
 	if o.Offsets == "utf16" && len(m.vector.Normalized.Bytes) > 0 {
-		toUTF16(r.Explanations, note)
+		var offsets []*int
+		for _, e := range r.Explanations {
+			for _, f := range e.Features {
+				offsets = ends(offsets, f.Spans)
+			}
+		}
+		toUTF16(offsets, note)
 	}
 }
 
@@ -148,16 +150,16 @@ func (m *linear) locatePhrases(features []Feature) {
 	}
 }
 
-// toUTF16 turns byte offsets of spans into UTF-16 code units, in one walk over the note.
-func toUTF16(explanations []Explanation, note string) {
-	var offsets []*int
-	for _, e := range explanations {
-		for _, f := range e.Features {
-			for i := range f.Spans {
-				offsets = append(offsets, &f.Spans[i][0], &f.Spans[i][1])
-			}
-		}
+// ends appends the offsets that spans are made of.
+func ends(dst []*int, spans [][2]int) []*int {
+	for i := range spans {
+		dst = append(dst, &spans[i][0], &spans[i][1])
 	}
+	return dst
+}
+
+// toUTF16 turns byte offsets into UTF-16 code units, in one walk over the note.
+func toUTF16(offsets []*int, note string) {
 	slices.SortFunc(offsets, func(a, b *int) int { return *a - *b })
 	at, units := 0, 0
 	for _, offset := range offsets {

@@ -11,6 +11,7 @@ import (
 type Job struct {
 	model   *Model
 	encoder *encoder.Job
+	without *occlusion // read after the note; nil where nothing is explained by it
 	options Options
 	linear  part    // of a model of both
 	result  *Result // nil until the last step
@@ -45,7 +46,9 @@ func (m *Model) Begin(note string, o Options) (*Job, error) {
 		}
 	}
 	var err error
-	j.encoder, err = m.encoder.Begin(note)
+	if j.encoder, err = m.encoder.Begin(note); err == nil && o.Explain > 0 {
+		j.without, err = m.occlude(note, j.encoder, o)
+	}
 	return j, err
 }
 
@@ -58,44 +61,66 @@ func (j *Job) Step() (done bool, err error) {
 	if done, err := j.encoder.Step(); err != nil || !done {
 		return false, err
 	}
+	if j.without != nil {
+		if done, err := j.without.step(); err != nil || !done {
+			return false, err
+		}
+	}
 	read, m := j.encoder.Results()[0], j.model
 	clear(m.logits)
 	copy(m.logits, j.linear.logits)
 	m.take(read)
 	j.result = m.rank(j.linear.terms+read.Tokens-read.Unknown, j.options.Labels)
 	j.result.Tokens, j.result.Windows = read.Tokens, read.Windows
-	switch {
-	case j.options.Explain == 0:
-	case m.linear == nil:
-		j.result.Unexplained = UnexplainedEncoder
-	default:
+	if j.options.Explain > 0 {
 		j.explain(read)
 	}
 	return true, nil
 }
 
-// explain takes the linear head's part of the logits apart; the encoder's is of the rest.
+// explain takes the logits apart: the linear head's by n-grams, the encoder's by sentences.
 func (j *Job) explain(read encoder.Result) {
-	m, note := j.model.linear, j.linear.note
-	m.vectorizer.Transform(&m.vector, note) // another job's note may stand there
-	m.explain(j.result, note, j.options)
+	m := j.model.linear
+	switch {
+	case m == nil && j.without == nil:
+		j.result.Unexplained = UnexplainedEncoder
+		return
+	case m == nil:
+		j.without.explain(j.result, read.Logits, j.options)
+		return
+	}
+	m.vectorizer.Transform(&m.vector, j.linear.note) // another job's note may stand there
+	m.explain(j.result, j.linear.note, j.options)
 	for i := range j.result.Explanations {
-		if e := &j.result.Explanations[i]; read.Logits != nil {
+		e := &j.result.Explanations[i]
+		if read.Logits != nil {
 			e.Rest += read.Logits[e.Index]
+		}
+		if j.without != nil {
+			j.without.beside(e, read.Logits, j.options)
 		}
 	}
 }
 
 // Progress is how many of the job's windows have been read.
+// Progress is how many of the job's windows have been read: those of the note, then those
+// that are read again to explain.
 func (j *Job) Progress() (done, total int) {
 	if j.encoder == nil {
 		return 1, 1
 	}
-	return j.encoder.Progress()
+	done, total = j.encoder.Progress()
+	if j.without != nil {
+		again, of := j.without.job.Progress()
+		done, total = done+again, total+of
+	}
+	return done, total
 }
 
 // Pending says that the device is at work: its host must settle before the next Step.
-func (j *Job) Pending() bool { return j.encoder != nil && j.encoder.Pending() }
+func (j *Job) Pending() bool {
+	return j.encoder != nil && j.encoder.Pending() || j.without != nil && j.without.job.Pending()
+}
 
 // Tokens is how many an encoder's note has; a linear model alone counts none.
 func (j *Job) Tokens() int {

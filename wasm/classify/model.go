@@ -1,5 +1,6 @@
 // Package classify answers notes with a bundle's model: ranked labels with calibrated
-// probabilities, whether the model is sure, and exact explanations.
+// probabilities, whether the model is sure, and explanations: exact ones of linear models,
+// and for encoders what they say without each sentence.
 package classify
 
 import (
@@ -21,8 +22,8 @@ const MaxNoteBytes = 16 << 20
 
 // Limits of what one classification explains.
 const (
-	MaxFeatures = 1000    // n-grams listed for a label
-	MaxListed   = 1 << 16 // n-grams listed in all
+	MaxFeatures = 1000    // n-grams or sentences listed for a label
+	MaxListed   = 1 << 16 // these listed in all
 )
 
 // Errors about what was asked, as opposed to defects.

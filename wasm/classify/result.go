@@ -5,7 +5,7 @@ package classify
 type Options struct {
 	Explain  int    `json:"explain,omitempty"`  // explain the top labels, this many
 	Labels   int    `json:"labels,omitempty"`   // list the top labels, this many, and every one that clears; 0 means all
-	Features int    `json:"features,omitempty"` // n-grams listed for each of them; 0 means 24
+	Features int    `json:"features,omitempty"` // n-grams or sentences listed for each of them; 0 means 24
 	Offsets  string `json:"offsets,omitempty"`  // unit of spans: "utf8" (default) or "utf16"
 }
 
@@ -24,13 +24,22 @@ type Result struct {
 	Unexplained  string        `json:"unexplained,omitempty"` // why there are none though asked for: UnexplainedEncoder
 }
 
+// features is how many are listed for a label.
+func (o Options) features() int {
+	if o.Features == 0 {
+		return defaultFeatures
+	}
+	return o.Features
+}
+
 // Reasons for not being sure.
 const (
 	NoKnownTerms    = "no-known-terms"
 	BelowThresholds = "below-thresholds"
 )
 
-// UnexplainedEncoder: encoders alone give no explanations yet.
+// UnexplainedEncoder: encoders are explained by what they say without parts of the note,
+// and this one has no two words, or none that the model knows.
 const UnexplainedEncoder = "encoder"
 
 // Label is one label's standing.
@@ -44,8 +53,13 @@ type Label struct {
 }
 
 // Explanation takes a label's logit apart: Logit = Bias + the sum of the listed
-// contributions + Rest. Contributions are exact, listed by falling magnitude. Of a model of
-// both they are the linear head's; what the encoder adds is of the rest.
+// contributions + Rest. Contributions are listed by falling magnitude, and exact.
+//
+// A sentence contributes what the logit loses when it alone is taken out of the note. Such
+// contributions do not add up as those of a linear model do: what sentences say together is
+// lost with each of them, and Rest takes the difference. An encoder's Bias is 0, for what it
+// would say of a note without text is in Rest too. A model of both lists n-grams of the linear
+// head and sentences of the encoder, by what either adds to the sum.
 type Explanation struct {
 	Index    int       `json:"index"`
 	Name     string    `json:"name"`
@@ -55,11 +69,11 @@ type Explanation struct {
 	Features []Feature `json:"features"`
 }
 
-// Feature is one n-gram's contribution, from all blocks of words that know it, and where it
-// stands in the original note.
+// Feature is one n-gram's contribution, from all blocks of words that know it, or one
+// sentence's, and where it stands in the original note.
 type Feature struct {
 	Contribution float64  `json:"contribution"`
-	Analyzer     string   `json:"analyzer"` // "word", "char_wb", or "phrase" of a lexicon
+	Analyzer     string   `json:"analyzer"` // "word", "char_wb", "phrase" of a lexicon, or Sentence
 	Count        int      `json:"count"`    // occurrences in the note
 	Spans        [][2]int `json:"spans"`    // [start, end) of the first occurrences, in Options.Offsets units
 }

@@ -82,7 +82,23 @@ func TestWindowsAreCombined(t *testing.T) {
 			parts = append(parts, tokens[s.first:][:s.length])
 		}
 		j, err := e.BeginTokens(append(parts, tokens)...)
+		var watched [][2]int // of the whole note
+		var heard [][]float64
+		j.Watch = func(note, first, end int, logits []float64) {
+			if note == len(parts) {
+				watched = append(watched, [2]int{first, end})
+				heard = append(heard, slices.Clone(logits))
+			}
+		}
 		results := finish(t, j, err)
+		if !slices.Equal(watched, e.Spans(len(tokens))) {
+			t.Errorf("%s: windows %v are watched, want %v", combine, watched, e.Spans(len(tokens)))
+		}
+		for i, logits := range heard {
+			if !slices.Equal(logits, results[i].Logits) {
+				t.Errorf("%s: window %d has the logits %v, read as a note %v", combine, i, logits, results[i].Logits)
+			}
+		}
 		whole := results[len(parts)]
 		if len(parts) < 3 || whole.Windows != len(parts) {
 			t.Fatalf("%d windows, want %d, 3 or more", whole.Windows, len(parts))

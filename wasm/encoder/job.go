@@ -26,6 +26,10 @@ type Result struct {
 
 // Job reads notes, batch by batch.
 type Job struct {
+	// Watch, where it is set before the first Step, is told the logits of each window, which
+	// reads the tokens [first, end) of a note. They are overwritten after it returns.
+	Watch func(note, first, end int, logits []float64)
+
 	encoder *Encoder
 	notes   [][]tokenizer.Token
 	windows []window
@@ -55,6 +59,7 @@ type scratch struct {
 	places    []byte
 	pooled    []byte // float32
 	logits    []byte
+	watched   []float64
 }
 
 // Begin tokenizes a note and plans its windows.
@@ -97,10 +102,19 @@ func (e *Encoder) BeginTokens(notes ...[]tokenizer.Token) (*Job, error) {
 // BeginTokens may read as a note of its own.
 func (e *Encoder) Windows(note []tokenizer.Token) [][]tokenizer.Token {
 	var windows [][]tokenizer.Token
-	for _, s := range split(nil, len(note), e.shape.Window.Tokens-2, e.shape.Window.Overlap) {
-		windows = append(windows, note[s.first:][:s.length])
+	for _, s := range e.Spans(len(note)) {
+		windows = append(windows, note[s[0]:s[1]])
 	}
 	return windows
+}
+
+// Spans are where the windows of a note of so many tokens lie: [first, end) of its tokens.
+func (e *Encoder) Spans(tokens int) [][2]int {
+	var spans [][2]int
+	for _, s := range split(nil, tokens, e.shape.Window.Tokens-2, e.shape.Window.Overlap) {
+		spans = append(spans, [2]int{s.first, s.first + s.length})
+	}
+	return spans
 }
 
 // Step reads one batch: as many of the next windows as fit Window.Tokens rows. Where the
@@ -237,7 +251,19 @@ func (j *Job) combine(w window, pooled, logits []byte) error {
 		sum += float64(float(pooled, i) * share)
 		j.sums[w.note][i], r.Pooled[i] = sum, float32(sum)
 	}
+	if j.Watch != nil {
+		j.watch(w, logits)
+	}
 	return nil
+}
+
+func (j *Job) watch(w window, logits []byte) {
+	s := &j.encoder.scratch
+	s.watched = s.watched[:0]
+	for i := range j.encoder.labels {
+		s.watched = append(s.watched, float(logits, i))
+	}
+	j.Watch(w.note, w.first, w.first+w.length, s.watched)
 }
 
 // float is element i of float32 in bytes.

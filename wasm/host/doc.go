@@ -8,5 +8,7 @@
 //
 // An encoder computes on SIMD kernels, which are a WebAssembly module of their own: each
 // instance that opens the model starts one and fills it with the weights. A long note is
-// read in parts, between which a call can be given up without loss.
+// read in parts, between which a call can be given up without loss. Explaining an encoder's
+// answer takes as many forwards as the note has sentences, at most some hundreds: each is left
+// out, and its windows are read again.
 package host

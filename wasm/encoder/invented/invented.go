@@ -181,3 +181,32 @@ func (d *drawer) packed(name string, in, out int) {
 		weights.Int32s(name+weights.Sums, sums, outs),
 		weights.Float32s(name+weights.Multiplier, d.around(1, .1, in), in))
 }
+
+// Deciding is a model that looks for one of Words: the larger its share of a window, the
+// higher the logit of the first label, while those of the others stay 0. Layers do nothing.
+func Deciding(word string, labels []string) (weights.Manifest, []weights.Values) {
+	e := Tiny()
+	e.Pooler, e.Pool = false, weights.PoolMean
+	m, tensors := Model(e, weights.MultiClass, labels, 1)
+	row := strings.Count(vocabulary()[:strings.Index(vocabulary(), "\n"+word+"\n")+1], "\n")
+	var signs []float32
+	for _, t := range tensors {
+		switch {
+		case t.Name == weights.EncoderWord:
+			for _, q := range t.Data[row*e.Hidden:][:e.Hidden] {
+				signs = append(signs, 5*float32(1-2*int(q>>7)))
+			}
+		case t.Name == weights.EncoderWord+weights.Scale:
+			clear(t.Data[:4*row])
+			clear(t.Data[4*(row+1):])
+		case strings.HasSuffix(t.Name, weights.Scale), strings.HasSuffix(t.Name, weights.Bias), strings.HasSuffix(t.Name, weights.Beta):
+			clear(t.Data)
+		case t.Name == weights.Head+weights.Weight:
+			clear(t.Data)
+			for k, sign := range signs {
+				binary.LittleEndian.PutUint32(t.Data[4*k*kernels.PanelWidth:], math.Float32bits(sign))
+			}
+		}
+	}
+	return m, tensors
+}
