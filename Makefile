@@ -3,7 +3,8 @@ GO      ?= go
 MODULE  := wasm/host/built/bedside.wasm
 SHARED  := ../shared
 PYTHON := GOMP_SPINCOUNT=0 /usr/bin/python3 tools/encoder
-BUNDLES := weights/specialty weights/section weights/category weights/icd10 weights/icd10-all
+BUNDLES := weights/specialty weights/section-mix weights/section weights/category weights/icd10 weights/icd10-all \
+	weights/specialty-mix weights/specialty-encoder weights/section-encoder
 CORPORA := section category icd10
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 

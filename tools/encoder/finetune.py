@@ -391,7 +391,8 @@ def main() -> None:
     print(json.dumps({"seed": median, **found[median]}))
     flags = f" --pool {a.pool}" * (a.pool != "first") + " --no-pooler" * a.no_pooler
     window = f" --window {task.window} --overlap {task.overlap}"
-    split = f" --split {a.split} --part {a.part}" * bool(a.split)
+    split = f" --split {a.split} --part {a.part}" * bool(a.split) + " --group-by-text" * a.group_by_text
+    split += f" --label-separator '{a.label_separator}'" * bool(a.label_separator)
     fitted = f" --scores {a.out}/scores.csv --data {a.data} --label {a.label}{split}" * bool(a.folds)
     print(f"bedside import {a.out}{flags}{window} --calibrate {a.data} --text {a.text}{fitted} --out BUNDLE")
 
