@@ -1,9 +1,9 @@
 // <bedside-classifier>: the note, the labels, the words that led there.
 import { html, LitElement, type PropertyValues, type TemplateResult } from 'lit'
-import type { GpuTrouble, Progress, Result } from '../protocol.js'
+import type { Explanation, GpuTrouble, Progress, Result } from '../protocol.js'
 import { card } from './card.js'
 import { type Answer, Cancelled, type Engine, Refused, Stopped } from './engine.js'
-import { evidence } from './evidence.js'
+import { evidence, kinds } from './evidence.js'
 import { EXAMPLES } from './examples.js'
 import { NotANote, readNote } from './file.js'
 import { count } from './format.js'
@@ -324,8 +324,10 @@ export class BedsideClassifier extends LitElement {
     this.shown = { ...shown, result }
     if (result.explanations === undefined) return
     if (this.explained() > result.explanations.length) return void this.find(this.shown) // another was chosen meanwhile
+    const explanation = this.explanation(result)
+    if (!explanation?.features.length) return
     const labels = announcement(result)
-    this.say(`${this.said === labels ? '' : `${labels} `}The sentences that matter are marked.`)
+    this.say(`${this.said === labels ? '' : `${labels} `}The ${kinds(explanation).toLowerCase()} that matter are marked.`)
   }
 
   private showNothing(): void {
@@ -512,8 +514,7 @@ export class BedsideClassifier extends LitElement {
   private why(): TemplateResult | '' {
     const { result, text } = this.progress ? {} : (this.shown ?? {})
     if (result === undefined || text === undefined) return ''
-    const chosen = this.chosen ?? result.labels[0]?.index
-    const explanation = result.explanations?.find(({ index }) => index === chosen)
+    const explanation = this.explanation(result)
     if (explanation?.features.length) {
       return html`<section class="why" aria-labelledby="why">${evidence(text, explanation, result.tokens !== undefined)}</section>`
     }
@@ -522,6 +523,12 @@ export class BedsideClassifier extends LitElement {
       return html`<section class="why"><p class="remark">This note is too short to say which part of it matters.</p></section>`
     }
     return ''
+  }
+
+  /** Why the label that the reader looks at. */
+  private explanation({ labels, explanations }: Result): Explanation | undefined {
+    const chosen = this.chosen ?? labels[0]?.index
+    return explanations?.find(({ index }) => index === chosen)
   }
 
   private search(finding: Progress | 'failed'): TemplateResult {
