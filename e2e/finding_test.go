@@ -65,9 +65,11 @@ func TestLeafingThroughLabels(t *testing.T) {
 // Evidence that is there stays, whatever becomes of the search for more.
 func TestEvidenceThatCannotBeFound(t *testing.T) {
 	tab := manyLabels(t)
+	tab.frame.must(axe(t), nil)
 	tab.frame.must(holding, nil)
 	tab.chooses(13)
 	tab.frame.wait(shadow + `.querySelector('progress#finding')`)
+	tab.frame.violations("finding")
 	tab.chooses(1)
 	tab.frame.wait(shadow + `.querySelector('#reading')`)
 	tab.chooses(13)
@@ -75,6 +77,7 @@ func TestEvidenceThatCannotBeFound(t *testing.T) {
 	tab.frame.wait(element + `.dataset.evidence === 'failed'`)
 	tab.frame.wait(shadow + `.querySelector('.why')?.textContent.includes('could not be found')`)
 	tab.frame.wait(shadow + `.querySelector('[role=status].hidden').textContent.includes('could not be found')`)
+	tab.frame.violations("not found")
 	tab.chooses(1)
 	tab.frame.wait(shadow + `.querySelector('#reading')`)
 	tab.frame.quiet()
