@@ -121,6 +121,29 @@ func TestTheSentenceThatDecides(t *testing.T) {
 	tab.frame.quiet()
 }
 
+// A sentence longer than what the page shows of a note is marked where it begins.
+func TestSentenceLongerThanThePageShows(t *testing.T) {
+	m, tensors := invented.Deciding("fever", letters)
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := bundle.Write(dir, m, tensors); err != nil {
+		t.Fatal(err)
+	}
+	tab := openReady(t, encoderServer(t, dir))
+	note := "No cough. High fever " + strings.Repeat("x", 30_000) + ". Mild pain."
+	tab.write(note)
+	begins := false
+	for _, m := range tab.evidence().Marks {
+		if m.Text != note[m.Start:m.End] {
+			t.Errorf("from %d to %d %d characters are marked", m.Start, m.End, len(m.Text))
+		}
+		begins = begins || strings.HasPrefix(m.Text, "High fever ") && strings.HasPrefix(m.Class, "for")
+	}
+	if !begins {
+		t.Error("the sentence that decides is not marked")
+	}
+	tab.frame.quiet()
+}
+
 // Labels do not wait for the evidence, and a later note does not wait for that of the one before.
 func TestEvidenceComesAfterLabelsAndGivesWay(t *testing.T) {
 	if err := os.MkdirAll(screenshots, 0o777); err != nil {

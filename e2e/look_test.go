@@ -82,14 +82,10 @@ var states = []struct{ name, enter, leave string }{
 const settle = `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(true), 60)))`
 
 func TestNoAccessibilityViolation(t *testing.T) {
-	axe, err := os.ReadFile("../site/node_modules/axe-core/axe.min.js")
-	if err != nil {
-		missing(t, "no axe-core (cd site && npm ci)", err)
-	}
 	tab := openTab(t, newServer(t).url()+"#example")
 	tab.frame.wait(element + `?.dataset.state === 'done'`)
 	for _, d := range []*document{tab.outer, tab.frame} {
-		d.must(string(axe)+`; 0`, nil)
+		d.must(axe(t), nil)
 	}
 	for _, l := range looks {
 		tab.wear(l)
@@ -115,16 +111,12 @@ func TestNoAccessibilityViolation(t *testing.T) {
 
 // TestEncoderPageIsAccessible looks at what only pages with an encoder show.
 func TestEncoderPageIsAccessible(t *testing.T) {
-	axe, err := os.ReadFile("../site/node_modules/axe-core/axe.min.js")
-	if err != nil {
-		missing(t, "no axe-core (cd site && npm ci)", err)
-	}
 	if err := os.MkdirAll(screenshots, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	tab := openTab(t, encoderServer(t, encoderBundle(t, invented.Tiny())).url()+"?device=reference")
 	tab.ready()
-	tab.frame.must(string(axe)+`; 0`, nil)
+	tab.frame.must(axe(t), nil)
 	look := func(name string) {
 		tab.frame.must(settle, nil)
 		tab.frame.violations("encoder, " + name)
@@ -151,18 +143,24 @@ func TestEncoderPageIsAccessible(t *testing.T) {
 }
 
 func TestFailureIsAccessible(t *testing.T) {
-	axe, err := os.ReadFile("../site/node_modules/axe-core/axe.min.js")
-	if err != nil {
-		missing(t, "no axe-core (cd site && npm ci)", err)
-	}
 	s := newServer(t)
 	s.answer(".shard", http.NotFound)
 	tab := openTab(t, s.url())
 	tab.outer.failure()
 	for _, d := range []*document{tab.outer, tab.frame} {
-		d.must(string(axe)+`; 0`, nil)
+		d.must(axe(t), nil)
 		d.violations("failure")
 	}
+}
+
+// axe is the script of what finds fault with documents.
+func axe(t testing.TB) string {
+	t.Helper()
+	script, err := os.ReadFile("../site/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		missing(t, "no axe-core (cd site && npm ci)", err)
+	}
+	return string(script) + "; 0"
 }
 
 // violation is what axe finds fault with.

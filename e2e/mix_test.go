@@ -79,6 +79,15 @@ func TestMixInThePage(t *testing.T) {
 			if !strings.Contains(why, " that led to ") {
 				t.Errorf("the evidence is called %q", why)
 			}
+			tab.write("chest pain")
+			tab.evidence()
+			var sum string
+			tab.frame.must(shadow+`.querySelector('#features .sum').textContent`, &sum)
+			if !strings.Contains(sum, "the network gives less") || !strings.Contains(sum, "what it adds") {
+				t.Errorf("the figures are said to be %q", sum)
+			}
+			tab.write("knee")
+			tab.frame.wait(shadow + `.querySelector('[role=status].hidden').textContent.endsWith('The words that matter are marked.')`)
 			tab.frame.must(shadow+`.querySelector('#card-open').click()`, nil)
 			tab.frame.must(settle, nil)
 			tab.frame.must(shadow+`.querySelector('dialog#card').textContent.replace(/\s+/g, ' ')`, &card)

@@ -1,9 +1,9 @@
 // <bedside-classifier>: the note, the labels, the words that led there.
 import { html, LitElement, type PropertyValues, type TemplateResult } from 'lit'
-import type { GpuTrouble, Progress, Result } from '../protocol.js'
+import type { Explanation, GpuTrouble, Progress, Result } from '../protocol.js'
 import { card } from './card.js'
 import { type Answer, Cancelled, type Engine, Refused, Stopped } from './engine.js'
-import { evidence } from './evidence.js'
+import { evidence, kinds } from './evidence.js'
 import { EXAMPLES } from './examples.js'
 import { NotANote, readNote } from './file.js'
 import { count } from './format.js'
@@ -18,6 +18,8 @@ const SLOW = 100_000 // characters from which typing waits for a pause
 const PAUSE = 250 // milliseconds
 const HUSH = 800 // milliseconds of quiet before a result is read aloud
 const EXPLAINED = 8 // labels whose sentences are asked for at once: they take no longer than one
+
+const NOT_FOUND = 'The sentences that matter could not be found.'
 
 const WITHOUT: Record<GpuTrouble, string> = {
   absent: 'This browser offers no GPU',
@@ -188,9 +190,10 @@ export class BedsideClassifier extends LitElement {
   }
 
   private evidence(): 'finding' | 'shown' | 'failed' | undefined {
+    if (!this.shown) return undefined
     if (this.finding === 'failed') return 'failed'
     if (this.finding) return 'finding'
-    return this.shown?.result.explanations && 'shown'
+    return this.shown.result.explanations && 'shown'
   }
 
   private current() {
@@ -310,17 +313,21 @@ export class BedsideClassifier extends LitElement {
       })
       if (this.shown === shown) this.found(shown, result)
     } catch (error) {
-      if (this.shown === shown) this.finding = error instanceof Cancelled ? undefined : 'failed'
+      if (this.shown !== shown) return
+      this.finding = error instanceof Cancelled ? undefined : 'failed'
+      if (this.finding) this.say(NOT_FOUND)
     }
   }
 
-  private found(shown: Shown, { explanations, unexplained }: Result): void {
+  private found(shown: Shown, result: Result): void {
     this.finding = undefined
-    this.shown = { ...shown, result: { ...shown.result, ...(explanations && { explanations }), ...(unexplained && { unexplained }) } }
-    if (explanations === undefined) return
-    if (this.explained() > explanations.length) return void this.find(this.shown) // another was chosen meanwhile
-    const labels = announcement(shown.result)
-    this.say(`${this.said === labels ? '' : `${labels} `}The sentences that matter are marked.`)
+    this.shown = { ...shown, result }
+    if (result.explanations === undefined) return
+    if (this.explained() > result.explanations.length) return void this.find(this.shown) // another was chosen meanwhile
+    const explanation = this.explanation(result)
+    if (!explanation?.features.length) return
+    const labels = announcement(result)
+    this.say(`${this.said === labels ? '' : `${labels} `}The ${kinds(explanation).toLowerCase()} that matter are marked.`)
   }
 
   private showNothing(): void {
@@ -346,7 +353,7 @@ export class BedsideClassifier extends LitElement {
     if (!this.shown || this.shown.result.unexplained) return
     if (this.shown.result.explanations?.some((each) => each.index === index)) return
     if (!this.current()!.encoder) this.want(this.shown.text)
-    else if (this.shown.result.explanations) void this.find(this.shown) // else it is being done
+    else if (this.finding === undefined || this.finding === 'failed') void this.find(this.shown) // else it is being done
   }
 
   private clear(): void {
@@ -506,19 +513,27 @@ export class BedsideClassifier extends LitElement {
 
   private why(): TemplateResult | '' {
     const { result, text } = this.progress ? {} : (this.shown ?? {})
-    if (result && this.finding) return html`<section class="why">${this.search(this.finding)}</section>`
-    if (result?.unexplained) {
+    if (result === undefined || text === undefined) return ''
+    const explanation = this.explanation(result)
+    if (explanation?.features.length) {
+      return html`<section class="why" aria-labelledby="why">${evidence(text, explanation, result.tokens !== undefined)}</section>`
+    }
+    if (this.finding) return html`<section class="why">${this.search(this.finding)}</section>`
+    if (result.unexplained && result.terms > 0) {
       return html`<section class="why"><p class="remark">This note is too short to say which part of it matters.</p></section>`
     }
-    const chosen = this.chosen ?? result?.labels[0]?.index
-    const explanation = result?.explanations?.find(({ index }) => index === chosen)
-    if (explanation === undefined || text === undefined || explanation.features.length === 0) return ''
-    return html`<section class="why" aria-labelledby="why">${evidence(text, explanation, result?.tokens !== undefined)}</section>`
+    return ''
+  }
+
+  /** Why the label that the reader looks at. */
+  private explanation({ labels, explanations }: Result): Explanation | undefined {
+    const chosen = this.chosen ?? labels[0]?.index
+    return explanations?.find(({ index }) => index === chosen)
   }
 
   private search(finding: Progress | 'failed'): TemplateResult {
     if (finding === 'failed') {
-      return html`<p class="remark">The sentences that matter could not be found.
+      return html`<p class="remark">${NOT_FOUND}
         <button type="button" @click=${() => this.shown && this.find(this.shown)}>Try again</button></p>`
     }
     return html`<p class="parts finding">

@@ -30,7 +30,7 @@ export function evidence(text: string, explanation: Explanation, network: boolea
 }
 
 /** What the evidence is made of. */
-function kinds({ features }: Explanation): string {
+export function kinds({ features }: Explanation): string {
   const sentences = features.filter(({ analyzer }) => analyzer === 'sentence').length
   if (sentences === 0) return 'Words'
   return sentences === features.length ? 'Sentences' : 'Words and sentences'
@@ -80,8 +80,10 @@ function quoted(text: string, { spans, analyzer }: Feature): string {
 
 function sum(explanation: Explanation, listed: Feature[], network: boolean): string {
   const { bias, logit, features } = explanation
-  if (features.some(({ analyzer }) => analyzer === 'sentence')) {
-    return `A sentence’s figure is what the score, ${signed(logit)}, loses when that sentence alone is taken out. Sentences that say the same share what they do, so the figures need not add up to the score, which calibration turns into the percentage.`
+  const kind = kinds(explanation)
+  if (kind !== 'Words') {
+    const words = kind === 'Sentences' ? '' : ' A word’s figure is what it adds by itself.'
+    return `A sentence’s figure is what the network gives less to the score, ${signed(logit)}, when that sentence alone is taken out.${words} Sentences that say the same share what they do, so the figures need not add up to the score, which calibration turns into the percentage.`
   }
   const shown = listed.reduce((total, { contribution }) => total + contribution, 0)
   const others = logit - bias - shown

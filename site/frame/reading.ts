@@ -13,6 +13,7 @@ export interface Stretch {
 
 const LEVELS = 4
 const SHOWN = 20_000 // characters; a longer note is shown in passages around its strongest stretches
+const LONGEST = 2_000 // characters of a stretch in a passage, which may be a sentence or many
 const CONTEXT = 160 // characters on either side of a stretch in a passage
 const FAINT = 0.06 // stretches weaker than this share of the strongest are left unmarked
 
@@ -68,8 +69,10 @@ export function abridged(text: string): boolean {
 function marked(text: string, from: number, to: number, marks: Stretch[]): unknown[] {
   const parts: unknown[] = []
   let at = from
-  for (const { start, end, weight, level } of marks) {
-    if (start < at || end > to) continue
+  for (const mark of marks) {
+    const { weight, level } = mark
+    const [start, end] = [Math.max(mark.start, from), Math.min(mark.end, to)]
+    if (start >= end) continue
     const side = weight > 0 ? 'for' : 'against'
     parts.push(text.slice(at, start))
     parts.push(html`<mark class="${side} level${level}" data-start=${start} data-end=${end}>${text.slice(start, end)}</mark>`)
@@ -83,7 +86,7 @@ function strongestPassages(text: string, marks: Stretch[]): { start: number; end
   const picked: { start: number; end: number }[] = []
   let room = SHOWN
   for (const { start, end } of [...marks].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight))) {
-    const passage = { start: backToSpace(text, start - CONTEXT), end: onToSpace(text, end + CONTEXT) }
+    const passage = { start: backToSpace(text, start - CONTEXT), end: onToSpace(text, Math.min(end, start + LONGEST) + CONTEXT) }
     room -= passage.end - passage.start
     if (room < 0) break
     picked.push(passage)

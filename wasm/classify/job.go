@@ -102,7 +102,6 @@ func (j *Job) explain(read encoder.Result) {
 	}
 }
 
-// Progress is how many of the job's windows have been read.
 // Progress is how many of the job's windows have been read: those of the note, then those
 // that are read again to explain.
 func (j *Job) Progress() (done, total int) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"bedside/kernels/reference"
 	"bedside/wasm/classify"
@@ -129,10 +130,12 @@ func TestMixedJobsTakeTurns(t *testing.T) {
 		want = append(want, answer(t, m, note, o))
 	}
 	for _, note := range texts {
-		j, err := m.Begin(note, o)
+		lent := []byte(note)
+		j, err := m.Begin(unsafe.String(unsafe.SliceData(lent), len(lent)), o)
 		if err != nil {
 			t.Fatal(err)
 		}
+		clear(lent)
 		jobs = append(jobs, j)
 	}
 	for left := len(jobs); left > 0; {

@@ -80,7 +80,7 @@ const longestShort = 8
 // no end of it.
 func abbreviated(before, after string) bool {
 	tail := before[max(0, len(before)-longestShort-1):]
-	word := tail[strings.LastIndexFunc(tail, func(r rune) bool { return !IsWord(r) && r != '.' })+1:]
+	word := tail[len(strings.TrimRightFunc(tail, func(r rune) bool { return IsWord(r) || r == '.' })):]
 	if word == "" || len(word) > longestShort {
 		return false
 	}

@@ -23,6 +23,8 @@ func TestSentences(t *testing.T) {
 		{"Does he smoke? ", "No. ", "Room No. 5 and Fig. 2 show it."},
 		{"1. Aspirin daily. ", "2. Rest."},
 		{"The dose was 50. ", "The rate was 2.5 to 3.5."},
+		{"She said “Dr. Lee—Mr. Smith's—gave 5\u00a0mg. daily.” ", "Rest."},
+		{"\u00a01. Aspirin daily. ", "2. Rest."},
 		{"www.example.org is not two, nor is a.b"},
 		{"胸痛三天。", "无发热！", "咳嗽？", "无"},
 		{"what?! ", "really?? ", "well... ", "no"},
