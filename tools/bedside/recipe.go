@@ -65,6 +65,9 @@ func (c recipeFlags) extras(columns dataFlags) ([]*dataset.Dataset, error) {
 		if err != nil {
 			return nil, err
 		}
+		if d.Unnamed != nil { // learnt from everywhere, they would tell of notes that are kept aside
+			return nil, fmt.Errorf("%s: %w: which notes its texts belong to cannot be told: a row is named once, by a whole number", path, d.Unnamed)
+		}
 		out = append(out, d)
 	}
 	return out, nil
