@@ -26,6 +26,7 @@ import dataclasses
 import inspect
 import json
 import pathlib
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -75,6 +76,8 @@ class Task:
         if not learnt or a.measure and not measured:
             raise SystemExit(f"{a.data} has no notes of part {a.measure if learnt else a.part!r}")
         self.rows = [e.row for e in measured]
+        if a.folds and not notes.named(examples):
+            raise SystemExit(f"{a.data}: --folds writes scores.csv by the column row, which has to name every row once, by a whole number")
         aside = [e for e in learnt if notes.kept_aside(e, a.validation)]
         rows = {e.row for e in learnt} - {e.row for e in aside}
         self.train = [self.note(e) for e in learnt if e.row in rows]
@@ -389,11 +392,17 @@ def main() -> None:
         report["folds"] = out_of_fold(a, tokenizer, most, log)
     (a.out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps({"seed": median, **found[median]}))
-    flags = f" --pool {a.pool}" * (a.pool != "first") + " --no-pooler" * a.no_pooler
-    window = f" --window {task.window} --overlap {task.overlap}"
-    split = f" --split {a.split} --part {a.part}" * bool(a.split)
-    fitted = f" --scores {a.out}/scores.csv --data {a.data} --label {a.label}{split}" * bool(a.folds)
-    print(f"bedside import {a.out}{flags}{window} --calibrate {a.data} --text {a.text}{fitted} --out BUNDLE")
+    print(importing(a, task.window, task.overlap))
+
+
+def importing(a: argparse.Namespace, window: int, overlap: int) -> str:
+    """The command that makes a bundle of the model."""
+    out = ["bedside", "import", a.out, *["--pool", a.pool] * (a.pool != "first"), *["--no-pooler"] * a.no_pooler,
+           "--window", window, "--overlap", overlap, "--calibrate", a.data, "--text", a.text]
+    if a.folds:
+        out += ["--scores", a.out / "scores.csv", "--data", a.data, "--label", a.label, *["--group-by-text"] * a.group_by_text]
+        out += [*["--label-separator", a.label_separator] * bool(a.label_separator), *["--split", a.split, "--part", a.part] * bool(a.split)]
+    return shlex.join(map(str, out)) + " --out BUNDLE"
 
 
 if __name__ == "__main__":
