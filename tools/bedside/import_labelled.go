@@ -150,7 +150,7 @@ func unasserted(m *weights.Manifest) []string {
 	if len(never) == 0 {
 		return nil
 	}
-	return []string{"Labels that none of those notes has are never asserted: " + strings.Join(never, ", ") + "."}
+	return []string{"Labels that none of the notes has by which thresholds were chosen are never asserted: " + strings.Join(never, ", ") + "."}
 }
 
 func partOf(part string) string {

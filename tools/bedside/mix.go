@@ -45,7 +45,8 @@ their sum for each w of 0, 0.05, ... 1, are calibrated and thresholds are chosen
 is answered. The w that ships has the least log-loss over all notes so answered, of
 several the smallest; calibration and thresholds that ship are then fitted on all notes.
 The figures of the mix are of weights that were chosen on 4 parts, for the 5th. Where w
-comes out as 0 or 1, mixing does not help: nothing is written, and the exit code is 1.
+comes out as 0 or 1, or one model alone has no more log-loss than the mix, mixing does not
+help: nothing is written, and the exit code is 1.
 
 Example:
   bedside measure --data notes.csv --text note --label specialty --scores linear.csv
