@@ -324,6 +324,31 @@ print(finetune.importing(finetune.arguments(), 64, 16))`)
 	}
 }
 
+// TestFoldsGoOnWithTheirNotes alone: a fold of three has notes to answer that one of two learnt.
+func TestFoldsGoOnWithTheirNotes(t *testing.T) {
+	needs(t, "torch, numpy", "python3-torch python3-numpy")
+	dir := t.TempDir()
+	file := write(t, invented.CSV(invented.Single(invented.Notes(60, 1))), dir, "notes.csv")
+	write(t, []byte("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nfever\ncough\nthe\nwith\n"), dir, "vocab.txt")
+	got := script(t, nil, "-c", `import sys, pathlib, finetune, checkpoint, wordpiece
+out, data = pathlib.Path(sys.argv[1]), sys.argv[2]
+def task(folds):
+    sys.argv[1:] = ["--start", str(out), "--data", data, "--text", "note", "--label", "label", "--out", str(out), "--folds", folds]
+    return finetune.Task(finetune.arguments(), wordpiece.WordPiece.read(out), 64, 0)
+trainer = finetune.Trainer.__new__(finetune.Trainer)
+trainer.task, trainer.dir = task("2"), out / "fold-1"
+checkpoint.save(trainer.dir / "checkpoint", {}, {"labels": trainer.task.labels, "learnt": trainer.task.learnt})
+print(task("2").learnt == trainer.task.learnt)
+trainer.task = task("3")
+try:
+    trainer.resume()
+except SystemExit as refused:
+    print(refused)`, dir, file)
+	if !strings.HasPrefix(got, "True\n") || !strings.Contains(got, "learnt other notes or labels") {
+		t.Error(got)
+	}
+}
+
 // TestFoldsNeedRows that scores can be told apart by, before anything is learnt.
 func TestFoldsNeedRows(t *testing.T) {
 	needs(t, "numpy", "python3-numpy")

@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import hashlib
 import inspect
 import json
 import pathlib
@@ -89,6 +90,7 @@ class Task:
             named = "row" in corpus.rows(path)[0]
             self.train += [self.note(e) for e in more if (not named or e.row in rows) and set(e.labels) <= set(self.labels)]
         self.counts = np.sum([n.target for n in self.train], axis=0)
+        self.learnt = hashlib.sha256(b"".join(array.tobytes() for n in self.train for array in [*n.windows, n.target])).hexdigest()
         if a.teacher:
             self.train += self.taught([e.text for e in aside + measured])
 
@@ -232,7 +234,7 @@ class Trainer:
             if not found or found["macro_f1"] > self.best.get("macro_f1", -1):
                 self.best = {"epoch": self.epoch, **found}
                 write(self.dir / "model", self.model, self.task, self.a)
-            state = {"epoch": self.epoch, "step": self.step, "best": self.best, "labels": self.task.labels}
+            state = {"epoch": self.epoch, "step": self.step, "best": self.best, "labels": self.task.labels, "learnt": self.task.learnt}
             checkpoint.save(self.dir / "checkpoint", checkpoint.of_training(self.model, self.optimizer, self.names), state)
         return self.best
 
@@ -241,8 +243,8 @@ class Trainer:
         if found is None:
             return
         tensors, state = found
-        if state["labels"] != self.task.labels:
-            raise SystemExit(f"{self.dir}/checkpoint is of other labels: give the same flags, or another --out")
+        if state["labels"] != self.task.labels or state.get("learnt", self.task.learnt) != self.task.learnt:
+            raise SystemExit(f"{self.dir}/checkpoint learnt other notes or labels: give the same flags, or another --out")
         checkpoint.restore(tensors, state["step"], self.model, self.optimizer, self.names)
         self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
         self.log.add("resume", model=self.name, epoch=self.epoch)
