@@ -140,10 +140,6 @@ func (c *mixCommand) read() (in mixing, err error) {
 	if in.scored.Data, err = c.load(c.Part); err != nil {
 		return in, err
 	}
-	// Not by name: with another column named, labels may be notes.
-	if n := evaluate.Unknown(in.linear.Manifest, in.scored.Data); n > 0 {
-		return in, fmt.Errorf("%s: %d of the %d labels are none of the models': is %q the column with the labels, and is --label-separator what stands between them?", c.Data, n, len(in.scored.Data.Labels), c.Label)
-	}
 	if in.scored.Targets, err = train.Targets(in.scored.Data, task.Labels, task.Kind == weights.MultiLabel); err != nil {
 		return in, fmt.Errorf("%s: %w", c.Data, err)
 	}
