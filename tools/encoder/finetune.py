@@ -85,10 +85,12 @@ class Task:
         self.aside, self.measured = [self.note(e) for e in aside], [self.note(e) for e in measured]
         if not self.train or not self.aside and a.validation:
             raise SystemExit(f"{len(self.train)} notes to learn, {len(self.aside)} to validate on: want more, or another --validation")
+        kept = {notes.fold(e.text) for e in aside + measured}
         for path in a.also:
             more = notes.load(path, a.text, a.label, a.label_separator)
             named = "row" in corpus.rows(path)[0]
-            self.train += [self.note(e) for e in more if (not named or e.row in rows) and set(e.labels) <= set(self.labels)]
+            self.train += [self.note(e) for e in more
+                           if (not named or e.row in rows) and notes.fold(e.text) not in kept and set(e.labels) <= set(self.labels)]
         self.counts = np.sum([n.target for n in self.train], axis=0)
         self.learnt = hashlib.sha256(b"".join(array.tobytes() for n in self.train for array in [*n.windows, n.target])).hexdigest()
         if a.teacher:
