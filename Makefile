@@ -177,7 +177,7 @@ model-section-encoder: build
 	bin/bedside mix --linear $(FITTED)/linear --linear-scores $(FITTED)/linear.csv --encoder weights/section-encoder --encoder-scores $(FITTED)/model/scores.csv \
 	  $(NOTES) --part train --card weights/section-mix.json --out weights/section-mix
 
-## model-specialty-encoder: likewise weights/specialty-encoder
+## model-specialty-encoder: likewise weights/specialty-encoder and weights/specialty-mix
 model-specialty-encoder: NOTES := --data $(SHARED)/data/mtsamples/mtsamples.csv --text transcription --label medical_specialty --group-by-text \
 	  --split $(SHARED)/reference/specialty/grouped_split.csv
 model-specialty-encoder: LINEAR := --multi-label --features word --family svm --C 3

@@ -52,6 +52,9 @@ func (c *evaluateCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer done()
+	if err := c.comparable(manifest); err != nil {
+		return err
+	}
 	data, err := c.load(c.Part)
 	if err != nil {
 		return err
@@ -99,6 +102,21 @@ type compared struct {
 	Changed *int `json:"top_label_changed,omitempty"` // notes, with --against
 }
 
+// comparable refuses another model of other labels before any note is classified.
+func (c *evaluateCommand) comparable(m *weights.Manifest) error {
+	if c.Against == "" {
+		return nil
+	}
+	other, err := bundle.Open(os.DirFS(c.Against))
+	if err != nil {
+		return in(c.Against, err)
+	}
+	if !slices.Equal(other.Manifest.Task.Labels, m.Task.Labels) {
+		return fmt.Errorf("%s has other labels than %s, or another order of them: the two cannot be held against each other", c.Against, c.Bundle)
+	}
+	return nil
+}
+
 // changed has the other model answer the same notes.
 func (c *evaluateCommand) changed(ctx context.Context, p *progress, data *dataset.Dataset, answers metrics.Answers) (*int, error) {
 	engine, manifest, done, err := c.engine(ctx, c.Against)
@@ -106,9 +124,6 @@ func (c *evaluateCommand) changed(ctx context.Context, p *progress, data *datase
 		return nil, err
 	}
 	defer done()
-	if !slices.Equal(manifest.Task.Labels, answers.Labels) {
-		return nil, fmt.Errorf("%s has other labels than %s, or another order of them: the two cannot be held against each other", c.Against, c.Bundle)
-	}
 	other, _, err := evaluate.Collect(ctx, engine, manifest, data, func(done, total int) { p.show("classifying with the other", done, total) })
 	if err != nil {
 		return nil, err

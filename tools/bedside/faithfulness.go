@@ -32,8 +32,9 @@ support the note's most probable label, then at random, then in the opposite ord
 the explanation is right, the label's probability falls sooner than at random: the area
 under that curve is smaller. The interval is a bootstrap over notes.
 
-Encoders name the sentences that they are explained by. For other models a sentence's
-support is what the label's score loses without it. Labels of the data are not used.
+Encoders name the sentences that they are explained by. For other models, mixes too, a
+sentence's support is what the label's score loses without it. Of equal notes one is
+measured. Labels of the data are not used.
 
 Example:
   bedside faithfulness --bundle my-medbert --data notes.csv --text note --label specialty \
@@ -87,11 +88,16 @@ func (c *faithfulnessCommand) Run(ctx context.Context, s streams) error {
 	return nil
 }
 
-// drawn are the notes to measure on.
+// drawn are the notes to measure on, of equal ones the first: the interval takes notes to be
+// independent of each other.
 func (c *faithfulnessCommand) drawn(data *dataset.Dataset) []string {
 	var notes []string
+	seen := map[int]bool{}
 	for _, e := range data.Examples {
-		notes = append(notes, e.Text)
+		if !seen[e.Group] {
+			notes = append(notes, e.Text)
+		}
+		seen[e.Group] = true
 	}
 	if c.Notes == 0 || c.Notes >= len(notes) {
 		return notes

@@ -128,6 +128,9 @@ func (c *importCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if err := c.checkKept(&manifest, in.kept); err != nil {
+		return err
+	}
 	if n := in.shared(); in.kept != nil && n > 0 {
 		warnShared(s, n, len(in.kept.Examples), c.Measure, c.learntPart())
 	}

@@ -116,6 +116,14 @@ func (in labelled) shared() int {
 	return input{data: in.learnt, kept: in.kept}.seenBefore()
 }
 
+// checkKept refuses notes of which the model knows no label before it is converted.
+func (c *importCommand) checkKept(m *weights.Manifest, kept *dataset.Dataset) error {
+	if kept == nil || len(kept.Labels) == 0 || evaluate.Unknown(m, kept) < len(kept.Labels) {
+		return nil
+	}
+	return fmt.Errorf("%s: part %q has no label of the model's %d: is --label the right column, and --label-separator what stands between them?", c.Data, c.Measure, len(m.Task.Labels))
+}
+
 // settle fits calibration and thresholds on the scores, if there are any.
 func (c *importCommand) settle(m *weights.Manifest, in labelled) error {
 	if in.scores == nil {
@@ -150,7 +158,7 @@ func unasserted(m *weights.Manifest) []string {
 	if len(never) == 0 {
 		return nil
 	}
-	return []string{"Labels that none of those notes has are never asserted: " + strings.Join(never, ", ") + "."}
+	return []string{"Labels that none of the notes has by which thresholds were chosen are never asserted: " + strings.Join(never, ", ") + "."}
 }
 
 func partOf(part string) string {

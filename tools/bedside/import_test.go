@@ -325,7 +325,7 @@ func TestImportScoresOfRareLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := b.Manifest
-	if m.Thresholds[2] != train.Never || m.Thresholds[0] > 1 || !slices.Contains(m.Card.Limits, "Labels that none of those notes has are never asserted: label 2.") {
+	if m.Thresholds[2] != train.Never || m.Thresholds[0] > 1 || !slices.Contains(m.Card.Limits, "Labels that none of the notes has by which thresholds were chosen are never asserted: label 2.") {
 		t.Errorf("thresholds %v, limits %q", m.Thresholds, m.Card.Limits)
 	}
 }

@@ -220,7 +220,7 @@ type measurement struct {
 // so far, or with them.
 func (m *measurement) ask(ctx context.Context, seen, held *dataset.Dataset, apart bool) error {
 	settings, of := m.settings, m.asked
-	settings.Also = beside(seen, m.also)
+	settings.Also = beside(seen, held, m.also)
 	settings.Progress = func(stage string, done, total int) {
 		m.progress(fmt.Sprintf("model %d of %d: %s", of+1, m.models, stage), of*total+done, m.models*total)
 	}

@@ -45,7 +45,8 @@ their sum for each w of 0, 0.05, ... 1, are calibrated and thresholds are chosen
 is answered. The w that ships has the least log-loss over all notes so answered, of
 several the smallest; calibration and thresholds that ship are then fitted on all notes.
 The figures of the mix are of weights that were chosen on 4 parts, for the 5th. Where w
-comes out as 0 or 1, mixing does not help: nothing is written, and the exit code is 1.
+comes out as 0 or 1, or one model alone has no more log-loss than the mix, mixing does not
+help: nothing is written, and the exit code is 1.
 
 Example:
   bedside measure --data notes.csv --text note --label specialty --scores linear.csv
@@ -138,10 +139,6 @@ func (c *mixCommand) read() (in mixing, err error) {
 	in.scored.Labels = task.Labels
 	if in.scored.Data, err = c.load(c.Part); err != nil {
 		return in, err
-	}
-	// Not by name: with another column named, labels may be notes.
-	if n := evaluate.Unknown(in.linear.Manifest, in.scored.Data); n > 0 {
-		return in, fmt.Errorf("%s: %d of the %d labels are none of the models': is %q the column with the labels, and is --label-separator what stands between them?", c.Data, n, len(in.scored.Data.Labels), c.Label)
 	}
 	if in.scored.Targets, err = train.Targets(in.scored.Data, task.Labels, task.Kind == weights.MultiLabel); err != nil {
 		return in, fmt.Errorf("%s: %w", c.Data, err)

@@ -65,6 +65,9 @@ func (c recipeFlags) extras(columns dataFlags) ([]*dataset.Dataset, error) {
 		if err != nil {
 			return nil, err
 		}
+		if d.Unnamed != nil { // learnt from everywhere, they would tell of notes that are kept aside
+			return nil, fmt.Errorf("%s: %w: which notes its texts belong to cannot be told: a row is named once, by a whole number", path, d.Unnamed)
+		}
 		out = append(out, d)
 	}
 	return out, nil
@@ -82,16 +85,28 @@ func (c recipeFlags) alsoLearnt(texts int) string {
 }
 
 // beside gives the texts of also that may be learnt from beside the examples of d: not
-// those that belong to a row elsewhere, nor those of labels that d does not have.
-func beside(d *dataset.Dataset, also []*dataset.Dataset) []train.Extra {
-	example := map[int]int{} // by row
+// those that belong to a row elsewhere or are a note that is kept, nor those of labels that d
+// does not have. A text that is a note of d belongs to it.
+func beside(d, kept *dataset.Dataset, also []*dataset.Dataset) []train.Extra {
+	example, same, unseen := map[int]int{}, map[string]int{}, map[string]bool{} // by row; by text
 	for i, e := range d.Examples {
-		example[e.Row] = i
+		example[e.Row], same[dataset.Fold(e.Text)] = i, i
+	}
+	if kept != nil {
+		for _, e := range kept.Examples {
+			unseen[dataset.Fold(e.Text)] = true
+		}
 	}
 	var out []train.Extra
 	for _, a := range also {
 		for _, e := range a.Examples {
-			extra := train.Extra{Text: e.Text, Of: -1}
+			extra, text := train.Extra{Text: e.Text, Of: -1}, dataset.Fold(e.Text)
+			if unseen[text] {
+				continue
+			}
+			if i, here := same[text]; here {
+				extra.Of = i
+			}
 			if a.Named {
 				i, here := example[e.Row]
 				if !here {

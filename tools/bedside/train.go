@@ -131,7 +131,7 @@ func (c *trainCommand) Run(ctx context.Context, s streams) error {
 	if n := in.seenBefore(); n > 0 {
 		warnShared(s, n, len(in.kept.Examples), c.Measure, c.Part)
 	}
-	in.settings.Also = beside(in.data, in.also)
+	in.settings.Also = beside(in.data, in.kept, in.also)
 	model, err := in.train(ctx, in.data, in.settings)
 	if err != nil {
 		return err
@@ -293,7 +293,11 @@ func (c *trainCommand) fitted(in input, data *dataset.Dataset, model *train.Mode
 	if c.Refit {
 		said += " The shipped model was then fitted on all examples with the same settings."
 	}
-	said += c.alsoLearnt(len(beside(data, in.also)))
+	kept := in.kept
+	if c.Refit {
+		kept = nil
+	}
+	said += c.alsoLearnt(len(beside(data, kept, in.also)))
 	if v := in.settings.Words(); v != nil {
 		said += fmt.Sprintf(" Single words share what they learn through vectors of %d words, made of texts without labels, so that words no note used are judged by words used alike.", len(v.Words))
 	}
@@ -314,7 +318,7 @@ func (c *trainCommand) refit(ctx context.Context, in input, chosen train.Candida
 		return nil, nil, err
 	}
 	settings := in.settings.Only(chosen)
-	settings.Also = beside(data, in.also)
+	settings.Also = beside(data, nil, in.also)
 	model, err := in.train(ctx, data, settings)
 	return data, model, err
 }

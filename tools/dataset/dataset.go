@@ -54,6 +54,7 @@ type Dataset struct {
 	Skipped  int    // rows left out because their text is empty or blank
 	Rows     int    // data rows in the file
 	Named    bool   // a column gave the rows' identifiers
+	Unnamed  error  // why the column that should give them cannot, where there is one
 	SHA256   string // of the file's bytes, lower-case hex
 }
 
@@ -327,6 +328,7 @@ func (b *builder) finish() (*Dataset, error) {
 		if b.split != nil {
 			return nil, fmt.Errorf("a split needs rows it can name: %w", b.badRow)
 		}
+		d.Unnamed = b.badRow
 	} else if b.row >= 0 {
 		d.Named = true
 		for i, id := range b.ids {

@@ -310,6 +310,61 @@ func TestChain(t *testing.T) {
 	}
 }
 
+// TestFinetuneSaysHowToImport: the command printed matches scores with notes as fine-tuning read them.
+func TestFinetuneSaysHowToImport(t *testing.T) {
+	needs(t, "torch, numpy", "python3-torch python3-numpy")
+	got := script(t, nil, "-c", `import sys, finetune
+sys.argv = ["finetune.py", "--start", "base", "--data", "my notes.csv", "--text", "note", "--label", "codes", "--label-separator", ";",
+    "--group-by-text", "--split", "split.csv", "--part", "part 1", "--folds", "3", "--out", "model"]
+print(finetune.importing(finetune.arguments(), 64, 16))`)
+	want := "bedside import model --window 64 --overlap 16 --calibrate 'my notes.csv' --text note --scores model/scores.csv --data 'my notes.csv' --label codes" +
+		" --group-by-text --label-separator ';' --split split.csv --part 'part 1' --out BUNDLE"
+	if got = strings.TrimSpace(got); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestFoldsGoOnWithTheirNotes alone: a fold of three has notes to answer that one of two learnt. Nor
+// does it learn them from --also.
+func TestFoldsGoOnWithTheirNotes(t *testing.T) {
+	needs(t, "torch, numpy", "python3-torch python3-numpy")
+	dir := t.TempDir()
+	file := write(t, invented.CSV(invented.Single(invented.Notes(60, 1))), dir, "notes.csv")
+	write(t, []byte("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nfever\ncough\nthe\nwith\n"), dir, "vocab.txt")
+	got := script(t, nil, "-c", `import sys, pathlib, finetune, checkpoint, wordpiece
+out, data = pathlib.Path(sys.argv[1]), sys.argv[2]
+def task(folds):
+    sys.argv[1:] = ["--start", str(out), "--data", data, "--text", "note", "--label", "label", "--out", str(out), "--folds", folds,
+        "--also", data]
+    return finetune.Task(finetune.arguments(), wordpiece.WordPiece.read(out), 64, 0)
+trainer = finetune.Trainer.__new__(finetune.Trainer)
+trainer.task, trainer.dir = task("2"), out / "fold-1"
+checkpoint.save(trainer.dir / "checkpoint", {}, {"labels": trainer.task.labels, "learnt": trainer.task.learnt})
+print(task("2").learnt == trainer.task.learnt)
+print(len(trainer.task.train) == 2 * (60 - len(trainer.task.aside) - len(trainer.task.measured)))
+trainer.task = task("3")
+try:
+    trainer.resume()
+except SystemExit as refused:
+    print(refused)`, dir, file)
+	if !strings.HasPrefix(got, "True\nTrue\n") || !strings.Contains(got, "learnt other notes or labels") {
+		t.Error(got)
+	}
+}
+
+// TestFoldsNeedRows that scores can be told apart by, before anything is learnt.
+func TestFoldsNeedRows(t *testing.T) {
+	needs(t, "numpy", "python3-numpy")
+	for column, want := range map[string]string{"3,7": "True", "3,3": "False", "A1,A2": "False", "-1,2": "False"} {
+		rows := strings.Split(column, ",")
+		file := write(t, []byte("row,note,label\n"+rows[0]+",fever,a\n"+rows[1]+",cough,b\n"), t.TempDir(), "notes.csv")
+		got := script(t, nil, "-c", `import sys, notes; print(notes.named(notes.load(sys.argv[1], "note", "label")))`, file)
+		if strings.TrimSpace(got) != want {
+			t.Errorf("rows %s: %s, want %s", column, got, want)
+		}
+	}
+}
+
 // outOfFold checks that every note was answered by a model that did not learn it, commonly rightly.
 func outOfFold(t *testing.T, file, labelled string) {
 	t.Helper()

@@ -23,9 +23,11 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import hashlib
 import inspect
 import json
 import pathlib
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -75,17 +77,22 @@ class Task:
         if not learnt or a.measure and not measured:
             raise SystemExit(f"{a.data} has no notes of part {a.measure if learnt else a.part!r}")
         self.rows = [e.row for e in measured]
+        if a.folds and not notes.named(examples):
+            raise SystemExit(f"{a.data}: --folds writes scores.csv by the column row, which has to name every row once, by a whole number")
         aside = [e for e in learnt if notes.kept_aside(e, a.validation)]
         rows = {e.row for e in learnt} - {e.row for e in aside}
         self.train = [self.note(e) for e in learnt if e.row in rows]
         self.aside, self.measured = [self.note(e) for e in aside], [self.note(e) for e in measured]
         if not self.train or not self.aside and a.validation:
             raise SystemExit(f"{len(self.train)} notes to learn, {len(self.aside)} to validate on: want more, or another --validation")
+        kept = {notes.fold(e.text) for e in aside + measured}
         for path in a.also:
             more = notes.load(path, a.text, a.label, a.label_separator)
             named = "row" in corpus.rows(path)[0]
-            self.train += [self.note(e) for e in more if (not named or e.row in rows) and set(e.labels) <= set(self.labels)]
+            self.train += [self.note(e) for e in more
+                           if (not named or e.row in rows) and notes.fold(e.text) not in kept and set(e.labels) <= set(self.labels)]
         self.counts = np.sum([n.target for n in self.train], axis=0)
+        self.learnt = hashlib.sha256(b"".join(array.tobytes() for n in self.train for array in [*n.windows, n.target])).hexdigest()
         if a.teacher:
             self.train += self.taught([e.text for e in aside + measured])
 
@@ -229,7 +236,7 @@ class Trainer:
             if not found or found["macro_f1"] > self.best.get("macro_f1", -1):
                 self.best = {"epoch": self.epoch, **found}
                 write(self.dir / "model", self.model, self.task, self.a)
-            state = {"epoch": self.epoch, "step": self.step, "best": self.best, "labels": self.task.labels}
+            state = {"epoch": self.epoch, "step": self.step, "best": self.best, "labels": self.task.labels, "learnt": self.task.learnt}
             checkpoint.save(self.dir / "checkpoint", checkpoint.of_training(self.model, self.optimizer, self.names), state)
         return self.best
 
@@ -238,8 +245,8 @@ class Trainer:
         if found is None:
             return
         tensors, state = found
-        if state["labels"] != self.task.labels:
-            raise SystemExit(f"{self.dir}/checkpoint is of other labels: give the same flags, or another --out")
+        if state["labels"] != self.task.labels or state.get("learnt", self.task.learnt) != self.task.learnt:
+            raise SystemExit(f"{self.dir}/checkpoint learnt other notes or labels: give the same flags, or another --out")
         checkpoint.restore(tensors, state["step"], self.model, self.optimizer, self.names)
         self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
         self.log.add("resume", model=self.name, epoch=self.epoch)
@@ -389,12 +396,17 @@ def main() -> None:
         report["folds"] = out_of_fold(a, tokenizer, most, log)
     (a.out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps({"seed": median, **found[median]}))
-    flags = f" --pool {a.pool}" * (a.pool != "first") + " --no-pooler" * a.no_pooler
-    window = f" --window {task.window} --overlap {task.overlap}"
-    split = f" --split {a.split} --part {a.part}" * bool(a.split) + " --group-by-text" * a.group_by_text
-    split += f" --label-separator '{a.label_separator}'" * bool(a.label_separator)
-    fitted = f" --scores {a.out}/scores.csv --data {a.data} --label {a.label}{split}" * bool(a.folds)
-    print(f"bedside import {a.out}{flags}{window} --calibrate {a.data} --text {a.text}{fitted} --out BUNDLE")
+    print(importing(a, task.window, task.overlap))
+
+
+def importing(a: argparse.Namespace, window: int, overlap: int) -> str:
+    """The command that makes a bundle of the model."""
+    out = ["bedside", "import", a.out, *["--pool", a.pool] * (a.pool != "first"), *["--no-pooler"] * a.no_pooler,
+           "--window", window, "--overlap", overlap, "--calibrate", a.data, "--text", a.text]
+    if a.folds:
+        out += ["--scores", a.out / "scores.csv", "--data", a.data, "--label", a.label, *["--group-by-text"] * a.group_by_text]
+        out += [*["--label-separator", a.label_separator] * bool(a.label_separator), *["--split", a.split, "--part", a.part] * bool(a.split)]
+    return shlex.join(map(str, out)) + " --out BUNDLE"
 
 
 if __name__ == "__main__":

@@ -35,6 +35,12 @@ def load(path: str, text: str, label: str, separator: str = "", group: bool = Fa
     return list(out.values())
 
 
+def named(examples: list[Example]) -> bool:
+    """Whether rows tell examples apart as "bedside" reads them: whole numbers, each there once."""
+    rows = {int(e.row) for e in examples if e.row.strip().isdecimal()}
+    return len(rows) == len(examples)
+
+
 def fold(text: str) -> str:
     return " ".join(text.split())
 

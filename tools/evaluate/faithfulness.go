@@ -59,8 +59,8 @@ type Curve struct {
 // steps is how many a curve's points are apart.
 const steps = 20
 
-// Faithful measures the explanations of a model. Where they name no sentences, as those of
-// linear models, a sentence's score is what the logit loses without it.
+// Faithful measures the explanations of a model. Where they are not sentences alone, as those of
+// linear models and of mixes, a sentence's score is what the logit loses without it.
 func Faithful(ctx context.Context, ask Ask, notes []string, o Deletion) (Faithfulness, error) {
 	var f Faithfulness
 	var supportive, random, least []float64 // areas by note
@@ -128,11 +128,10 @@ func part(ctx context.Context, ask Ask, note string) (*parted, error) {
 	p := &parted{ctx: ctx, ask: ask, note: note, label: r.Labels[0].Index, known: map[string]float64{}}
 	var sentences []classify.Feature
 	for _, e := range r.Explanations {
-		for _, f := range e.Features {
-			if f.Analyzer == classify.Sentence {
-				sentences = append(sentences, f)
-			}
-		}
+		sentences = append(sentences, e.Features...)
+	}
+	if slices.ContainsFunc(sentences, func(f classify.Feature) bool { return f.Analyzer != classify.Sentence }) {
+		sentences = nil // beside n-grams they say what the encoder does, and the weakest may be missing
 	}
 	slices.SortFunc(sentences, func(a, b classify.Feature) int { return a.Spans[0][0] - b.Spans[0][0] })
 	for _, f := range sentences {

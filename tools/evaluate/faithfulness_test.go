@@ -14,6 +14,7 @@ import (
 	labelled "bedside/tools/train/invented"
 	"bedside/wasm/classify"
 	"bedside/wasm/encoder/invented"
+	"bedside/weights"
 	"bedside/weights/bundle"
 )
 
@@ -21,6 +22,12 @@ import (
 func deciding(t *testing.T) Ask {
 	t.Helper()
 	m, tensors := invented.Deciding("fever", []string{"A", "B", "C"})
+	return asking(t, m, tensors)
+}
+
+// asking asks a model, of the same note once.
+func asking(t *testing.T, m weights.Manifest, tensors []weights.Values) Ask {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "model")
 	if err := bundle.Write(dir, m, tensors); err != nil {
 		t.Fatal(err)
@@ -140,6 +147,33 @@ func TestFaithfulnessOfALinearModel(t *testing.T) {
 	}, notes)
 	if f.Notes < 30 || f.Notes+f.Short != 40 || f.Smaller < .1 || f.Low < 0 || f.Least.Area < f.Random.Area {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestFaithfulnessOfAMix, whose sentences speak for its encoder alone, where its n-grams decide.
+func TestFaithfulnessOfAMix(t *testing.T) {
+	linear, ofLinear := invented.Linear(weights.MultiClass, []string{"A", "B", "C"}, 1)
+	for i, v := range ofLinear {
+		if v.Name == weights.LinearScale {
+			ofLinear[i] = weights.Float32s(v.Name, []float32{.4, .4, .4}, v.Shape...)
+		}
+	}
+	encoder, ofEncoder := invented.Deciding("fever", []string{"A", "B", "C"})
+	for i, v := range ofEncoder {
+		if v.Name == weights.Head+weights.Weight {
+			ofEncoder[i].Data = make([]byte, len(v.Data))
+		}
+	}
+	m, tensors := invented.Mix(linear, ofLinear, encoder, ofEncoder)
+	r := rand.New(rand.NewPCG(5, 6))
+	sentences := []string{"Mild cough at night.", "Left knee pain.", "The child is well.", "No chest pain.", "High blood pressure.", "Normal heart rate."}
+	var notes []string
+	for range 24 {
+		r.Shuffle(len(sentences), func(i, j int) { sentences[i], sentences[j] = sentences[j], sentences[i] })
+		notes = append(notes, strings.Join(sentences[:5], " "))
+	}
+	if f := faithfulness(t, asking(t, m, tensors), notes); f.Low < .02 {
+		t.Errorf("smaller by %.3f, from %.3f to %.3f", f.Smaller, f.Low, f.High)
 	}
 }
 

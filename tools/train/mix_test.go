@@ -112,6 +112,20 @@ func TestMixLeavesOutWhatWasNotLearnt(t *testing.T) {
 	}
 }
 
+// TestMixedUnlearnt: no calibration and no other model makes a score of what was not learnt.
+func TestMixedUnlearnt(t *testing.T) {
+	c := weights.Calibration{Kind: weights.Platt, Slope: []float64{2, 3}, Intercept: []float64{-1, 0}}
+	if got, want := calibrated(c, []float64{fit.Floor, -1, 2, -fit.Floor}, 2), []float64{fit.Floor, -3, 3, -fit.Floor}; !slices.Equal(got, want) {
+		t.Errorf("calibrated: %v, want %v", got, want)
+	}
+	linear, encoder := []float64{fit.Floor, 1, 2, -fit.Floor}, []float64{3, fit.Floor, 4, 5}
+	for share, want := range map[float64][]float64{0: linear, 1: encoder, .5: {fit.Floor, fit.Floor, 3, -fit.Floor}} {
+		if got := mixed(share, linear, encoder); !slices.Equal(got, want) {
+			t.Errorf("a share of %g: %v, want %v", share, got, want)
+		}
+	}
+}
+
 func TestMixRefuses(t *testing.T) {
 	d, of, scores := views(true, 9, 1, 1)
 	if _, err := Mix(t.Context(), Scored{d, d.Labels, of, scores[0], scores[1]}, 1, quiet); err == nil || !strings.Contains(err.Error(), "9 distinct notes are too few") {

@@ -36,7 +36,7 @@ func Targets(d *dataset.Dataset, labels []string, multiLabel bool) (fit.Targets,
 		}
 	}
 	if strange > 0 { // unnamed: with the wrong column a label is a note
-		return fit.Targets{}, fmt.Errorf("%d of the data's %d labels are none of the model's %d: is --label the right column?", strange, len(d.Labels), len(labels))
+		return fit.Targets{}, fmt.Errorf("%d of the data's %d labels are none of the model's %d: is --label the right column, and --label-separator what stands between them?", strange, len(d.Labels), len(labels))
 	}
 	sets := make([][]int, len(d.Examples))
 	for i, e := range d.Examples {
