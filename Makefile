@@ -4,14 +4,14 @@ MODULE  := wasm/host/built/bedside.wasm
 SHARED  := ../shared
 PYTHON := GOMP_SPINCOUNT=0 /usr/bin/python3 tools/encoder
 BUNDLES := weights/specialty weights/section-mix weights/section weights/category weights/icd10 weights/icd10-all \
-	weights/specialty-mix weights/specialty-encoder weights/section-encoder
+	weights/specialty-encoder weights/section-encoder
 CORPORA := section category icd10
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 KERNELS := kernels/simd/built/wasm
 PEER    := tools/benchencoder/node_modules/.package-lock.json
 
-.PHONY: run build kernels module page test unit test-encoder e2e lint types shaders bench bench-encoder bench-webgpu model model-section model-category model-icd10 model-section-encoder model-specialty-encoder report encoder clean system
+.PHONY: run build kernels module page test unit test-encoder e2e lint types shaders bench bench-encoder bench-webgpu model model-section model-category model-icd10 model-section-encoder model-specialty-encoder report encoder faithfulness clean system
 .DELETE_ON_ERROR:
 
 ## run: build everything and serve the page on this machine
@@ -177,7 +177,8 @@ model-section-encoder: build
 	bin/bedside mix --linear $(FITTED)/linear --linear-scores $(FITTED)/linear.csv --encoder weights/section-encoder --encoder-scores $(FITTED)/model/scores.csv \
 	  $(NOTES) --part train --card weights/section-mix.json --out weights/section-mix
 
-## model-specialty-encoder: likewise weights/specialty-encoder and weights/specialty-mix
+# The mix is measured but not shipped: it is worth what the linear model is, at eight times its size.
+## model-specialty-encoder: likewise weights/specialty-encoder
 model-specialty-encoder: NOTES := --data $(SHARED)/data/mtsamples/mtsamples.csv --text transcription --label medical_specialty --group-by-text \
 	  --split $(SHARED)/reference/specialty/grouped_split.csv
 model-specialty-encoder: LINEAR := --multi-label --features word --family svm --C 3
@@ -190,7 +191,14 @@ model-specialty-encoder: build
 	bin/bedside measure $(NOTES) $(LINEAR) --part train --parts 5 --folds 2 --scores $(FITTED)/linear.csv
 	bin/bedside train $(NOTES) $(LINEAR) --measure test --card weights/specialty.json --out $(FITTED)/linear
 	bin/bedside mix --linear $(FITTED)/linear --linear-scores $(FITTED)/linear.csv --encoder weights/specialty-encoder --encoder-scores $(FITTED)/model/scores.csv \
-	  $(NOTES) --part train --card weights/specialty-mix.json --out weights/specialty-mix
+	  $(NOTES) --part train --card weights/specialty.json --name specialty-mix --out $(FITTED)/mix
+	bin/bedside evaluate --bundle $(FITTED)/mix $(NOTES) --part test
+
+## faithfulness: whether the sentences that explain an encoder's answer are those that it rests on
+faithfulness: build
+	$(GO) run ./tools/corpora section $(SHARED)/data out/section
+	bin/bedside faithfulness --bundle weights/section-encoder --data out/section/dialogues.csv --text text --label section \
+	  --split out/section/fitted.csv --part "test 1" --notes 60 --plot out/faithfulness.svg
 
 ## bench: the numbers of the README, measured here
 bench: system build

@@ -105,11 +105,11 @@ func (c *occlusion) explain(r *Result, logits []float64, o Options) {
 	}
 }
 
-// beside adds sentences to a linear head's n-grams.
+// beside adds sentences to a linear head's n-grams: as many again, for n-grams would crowd them out.
 func (c *occlusion) beside(e *Explanation, logits []float64, o Options) {
-	e.Features = append(e.Features, c.features(logits, e.Index)...)
+	sentences := c.features(logits, e.Index)
+	e.Features = append(e.Features, sentences[:min(len(sentences), o.features())]...)
 	slices.SortStableFunc(e.Features, stronger)
-	e.Features = e.Features[:min(len(e.Features), o.features())]
 	e.Rest = e.Logit - e.Bias
 	for _, f := range e.Features {
 		e.Rest -= f.Contribution

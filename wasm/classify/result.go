@@ -5,7 +5,7 @@ package classify
 type Options struct {
 	Explain  int    `json:"explain,omitempty"`  // explain the top labels, this many
 	Labels   int    `json:"labels,omitempty"`   // list the top labels, this many, and every one that clears; 0 means all
-	Features int    `json:"features,omitempty"` // n-grams or sentences listed for each of them; 0 means 24
+	Features int    `json:"features,omitempty"` // n-grams, and sentences, listed for each of them; 0 means 24
 	Offsets  string `json:"offsets,omitempty"`  // unit of spans: "utf8" (default) or "utf16"
 }
 
