@@ -173,7 +173,7 @@ model-section-encoder: build
 	bin/bedside import $(FITTED)/model $(READ) --calibrate out/section/dialogues.csv --scores $(FITTED)/model/scores.csv $(NOTES) --measure "test 1" \
 	  --card weights/section-encoder.json --out weights/section-encoder
 	bin/bedside measure $(NOTES) $(LINEAR) --part train --parts 5 --folds 2 --scores $(FITTED)/linear.csv
-	bin/bedside train $(NOTES) $(LINEAR) --measure "test 1" --card weights/section.json --out $(FITTED)/linear
+	bin/bedside train $(NOTES) $(LINEAR) --measure "test 1" --card weights/section-mix.json --out $(FITTED)/linear
 	bin/bedside mix --linear $(FITTED)/linear --linear-scores $(FITTED)/linear.csv --encoder weights/section-encoder --encoder-scores $(FITTED)/model/scores.csv \
 	  $(NOTES) --part train --card weights/section-mix.json --out weights/section-mix
 

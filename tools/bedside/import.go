@@ -348,7 +348,7 @@ func (c *importCommand) card(a about, m *checkpoint.Model, in labelled) weights.
 	if in.scores == nil {
 		limits = append(limits, "Probabilities are the network's own and uncalibrated; such networks are commonly too sure. The threshold of 0.5 was not chosen on data.")
 	}
-	training := fmt.Sprintf("Trained elsewhere; imported from a checkpoint of %d layers of %d, weights as %s.", m.Config.Layers, m.Config.Hidden, c.Weights)
+	training := c.training(a, m)
 	return weights.Card{
 		Summary: cmp.Or(a.Summary, "A fine-tuned BERT, imported."), IntendedUse: a.IntendedUse,
 		Limits: append(limits, a.Limits...),
@@ -356,12 +356,17 @@ func (c *importCommand) card(a about, m *checkpoint.Model, in labelled) weights.
 	}
 }
 
+// training says where the weights come from.
+func (c *importCommand) training(a about, m *checkpoint.Model) string {
+	return fmt.Sprintf("%s Imported from a checkpoint of %d layers of %d, weights as %s.", cmp.Or(a.Training, "Trained elsewhere."), m.Config.Layers, m.Config.Hidden, c.Weights)
+}
+
 // encoderCard is the card of an encoder that came alone.
 func (c *importCommand) encoderCard(a about, m *checkpoint.Model, data []weights.Data) weights.Card {
 	return weights.Card{
 		Summary: cmp.Or(a.Summary, "A BERT encoder without a head, imported: it makes vectors of notes and answers nothing."), IntendedUse: a.IntendedUse,
 		Limits: append([]string{"There is no head, so no label is ever asserted. Train one with \"bedside train --family head --encoder\"."}, a.Limits...),
-		Data:   data, Training: fmt.Sprintf("Trained elsewhere; imported from a checkpoint of %d layers of %d, weights as %s.", m.Config.Layers, m.Config.Hidden, c.Weights),
+		Data:   data, Training: c.training(a, m),
 	}
 }
 

@@ -167,7 +167,9 @@ func (c *reportCommand) setCard(p *report.Protocol, m report.Model) error {
 	for _, r := range m.Runs {
 		evaluations = append(evaluations, r.Evaluation())
 	}
-	about.Refitted = about.Refitted || m.Runs[0].Measure != nil
+	if c.Bundle == "" {
+		about.Refitted = m.Runs[0].Measure != nil
+	}
 	if c.Bundle != "" {
 		for _, e := range about.Evaluations {
 			if e.Protocol != evaluations[0].Protocol {

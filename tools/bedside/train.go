@@ -519,6 +519,7 @@ type about struct {
 	Summary     string   `json:"summary"`
 	IntendedUse []string `json:"intended_use"`
 	Limits      []string `json:"limits"`
+	Training    string   `json:"training"` // of a model to import, of which import knows nothing
 	DataName    string   `json:"data_name"`
 	DataLicence string   `json:"data_licence"`
 
