@@ -177,7 +177,7 @@ model-section-encoder: build
 	bin/bedside mix --linear $(FITTED)/linear --linear-scores $(FITTED)/linear.csv --encoder weights/section-encoder --encoder-scores $(FITTED)/model/scores.csv \
 	  $(NOTES) --part train --card weights/section-mix.json --out weights/section-mix
 
-# The mix is measured but not shipped: it is worth what the linear model is, at eight times its size.
+# The mix is measured but not shipped: it is worth what the linear model is, at five times its size.
 ## model-specialty-encoder: likewise weights/specialty-encoder
 model-specialty-encoder: NOTES := --data $(SHARED)/data/mtsamples/mtsamples.csv --text transcription --label medical_specialty --group-by-text \
 	  --split $(SHARED)/reference/specialty/grouped_split.csv
