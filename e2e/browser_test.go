@@ -200,24 +200,32 @@ func TestExampleOpensWithItsResult(t *testing.T) {
 
 // TestPickingAModel picks every shipped model in turn: each loads and answers its own question.
 func TestPickingAModel(t *testing.T) {
+	const cardiac = "Chest pain with exertion. Echocardiogram and cardiac catheterization."
+	const allergic = "Doctor: Are you allergic to any medicine?\nPatient: Yes, penicillin gives me hives."
 	tab := openTab(t, newServer(t).url())
 	tab.ready()
 	for i, c := range []struct{ name, note, label string }{
-		{"specialty", "Chest pain with exertion. Echocardiogram and cardiac catheterization.", "Cardiovascular / Pulmonary"},
-		{"section", "Doctor: Are you allergic to any medicine?\nPatient: Yes, penicillin gives me hives.", "ALLERGY"},
+		{"specialty", cardiac, "Cardiovascular / Pulmonary"},
+		{"section-mix", allergic, "ALLERGY"},
+		{"section", allergic, "ALLERGY"},
 		{"category", "Chronic heart failure with atrial fibrillation and severe aortic stenosis.", "Cardiovascular"},
 		{"icd10", "She came with vomiting; no other complaint.", "R11.10 Vomiting, unspecified"},
 		{"icd10-all", "The smear showed acute brucellosis.", "A23.9 Brucellosis, unspecified"},
+		{"specialty-encoder", cardiac, "Cardiovascular / Pulmonary"},
+		{"section-encoder", allergic, "ALLERGY"},
 	} {
 		name := tab.take(i)
 		tab.write(c.note)
 		if got := tab.labels(); name != c.name || len(got) == 0 || got[0].Label != c.label {
 			t.Errorf("model %d, %q, says %v, want %q of %q", i, name, got, c.label, c.name)
 		}
-	}
-	var more string // of the thousands of labels that the last model has
-	if tab.frame.must(shadow+`.querySelector('#all').textContent.trim()`, &more); more != "Show the first 100" {
-		t.Errorf("the button to more labels says %q", more)
+		if name != "icd10-all" {
+			continue
+		}
+		var more string // of its thousands of labels
+		if tab.frame.must(shadow+`.querySelector('#all').textContent.trim()`, &more); more != "Show the first 100" {
+			t.Errorf("the button to more labels says %q", more)
+		}
 	}
 	tab.outer.quiet()
 	tab.frame.quiet()

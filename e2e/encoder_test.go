@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"bedside/kernels/reference"
 	"bedside/tools/page"
@@ -33,6 +34,16 @@ func encoderBundle(t testing.TB, e weights.Encoder) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// The shards of an encoder may arrive in any order.
+func TestFirstShardComesLast(t *testing.T) {
+	s := encoderServer(t, "../weights/section-encoder")
+	s.answer("/00000.shard", func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Second)
+		s.handler.ServeHTTP(w, r)
+	})
+	openReady(t, s)
 }
 
 // encoderServer serves the page with models of those bundles.

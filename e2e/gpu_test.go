@@ -242,6 +242,7 @@ func TestChoiceIsMeasured(t *testing.T) {
 	if from != "14" {
 		t.Errorf("notes of %s tokens and more are for the GPU", from)
 	}
+	tab.labelsAlone()
 	tab.frame.must(`globalThis.submits = 0
 		const submit = GPUQueue.prototype.submit
 		GPUQueue.prototype.submit = function (...given) { submits++; return submit.apply(this, given) }; 0`, nil)

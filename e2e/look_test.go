@@ -138,7 +138,8 @@ func TestEncoderPageIsAccessible(t *testing.T) {
 		tab.frame.must(later(long(50_000)), nil)
 		tab.frame.wait(shadow + `.querySelector('progress#parts')?.value > 3`)
 		look(l.name + "-parts")
-		tab.write("chest pain")
+		tab.frame.must(shadow+`.querySelector('#clear').click()`, nil)
+		tab.frame.wait(element + `.dataset.state === 'ready'`)
 	}
 }
 

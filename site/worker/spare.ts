@@ -32,7 +32,7 @@ export class Spare {
   }
 
   drop(): void {
-    for (const { buffer } of this.shards ?? []) release(buffer)
+    this.shards?.forEach(({ buffer }) => release(buffer)) // passes over those that have not come
     this.shards = undefined
   }
 
